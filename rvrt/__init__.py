@@ -1,0 +1,1 @@
+"""RVRT and RVRT Light in MindSpore: networks, trainer, evaluator, inference."""
