@@ -44,11 +44,13 @@ def im2uint8(image: Array) -> UInt8Array:
     array = np.asarray(image)
     check_class(array)
     if array.dtype == np.uint8:
-        return array.copy()
+        return np.array(array, dtype=np.uint8)
     if array.dtype == np.uint16:
-        return ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
+        levels: UInt8Array = ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
+        return levels
     unit = np.nan_to_num(im2double(array), nan=0, posinf=1, neginf=0)
-    return round_half_up(np.clip(unit, 0, 1) * 255, 255).astype(np.uint8)
+    rounded: UInt8Array = round_half_up(np.clip(unit, 0, 1) * 255, 255).astype(np.uint8)
+    return rounded
 
 
 def to_class(values: FloatArray, dtype: np.dtype[Any]) -> Array:

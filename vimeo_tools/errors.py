@@ -27,3 +27,7 @@ class LmdbError(VimeoToolsError):
 
 class VideoError(VimeoToolsError):
     """A video cannot be read or gives no septuplet."""
+
+
+class WorkerError(VimeoToolsError):
+    """A process that did part of the work died."""
