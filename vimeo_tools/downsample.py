@@ -7,18 +7,16 @@ from concurrent.futures import Executor
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from vimeo_tools._version import __version__
-from vimeo_tools.atomic import read_json, remove_parts, write_file, write_json
+from vimeo_tools.atomic import remove_parts, write_file
 from vimeo_tools.errors import FrameError, OutputError, SettingsError
 from vimeo_tools.failures import Failure
 from vimeo_tools.imresize import CONVENTIONS, Convention, downscale
 from vimeo_tools.jobs import Outcome, Summary, run
 from vimeo_tools.png import FrameSize, decode_png, encode_png, read_file
+from vimeo_tools.records import RECORD_NAME, read_record, write_record
 from vimeo_tools.septuplets import FRAME_NUMBERS, find_keys, frame_path
 
-RECORD_NAME = "vimeo-prep.json"
 # In the record while --overwrite turns a tree made with other settings into this one.
 _REPLACING = "replacing"
 
@@ -48,20 +46,6 @@ class LqSettings:
     def __str__(self) -> str:
         return f"convention {self.convention}, scale {self.scale}, GT {self.gt_size}"
 
-    def to_record(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_record(cls, record: dict[str, Any]) -> LqSettings:
-        """The reverse of `to_record`.
-
-        Raises:
-            KeyError, TypeError: the record was not made by `to_record`.
-        """
-        gt_size = FrameSize(**record["gt_size"])
-        return cls(convention=record["convention"], scale=record["scale"], gt_size=gt_size)
-
 
 def read_settings(lq_root: Path) -> LqSettings | None:
     """The settings recorded beside an LQ tree, or None where there is no record.
@@ -69,7 +53,7 @@ def read_settings(lq_root: Path) -> LqSettings | None:
     Raises:
         OutputError: the record cannot be understood.
     """
-    return _read_record(lq_root)[0]
+    return _read_settings(lq_root)[0]
 
 
 def downsample_tree(
@@ -140,20 +124,20 @@ def count_complete(lq_root: Path, keys: Sequence[str]) -> int:
 
 def _claim(lq_root: Path, settings: LqSettings, overwrite: bool) -> None:
     """Record the settings beside the tree before its first frame, or refuse."""
-    made_with, being_replaced = _read_record(lq_root)
+    made_with, being_replaced = _read_settings(lq_root)
     if made_with == settings and not being_replaced:
         return
     if made_with is None and not _clip_keys(lq_root):
-        _write_record(lq_root, settings)
+        write_record(lq_root, asdict(settings))
         return
     if not overwrite:
         raise OutputError(_refusal(lq_root, made_with, being_replaced, settings))
     # The mark stays until the last old frame is gone: no kill can leave a mixed tree unmarked.
-    _write_record(lq_root, settings, replacing=True)
+    write_record(lq_root, {**asdict(settings), _REPLACING: True})
     for key in _clip_keys(lq_root):
         for number in FRAME_NUMBERS:
             frame_path(lq_root, key, number).unlink(missing_ok=True)
-    _write_record(lq_root, settings)
+    write_record(lq_root, asdict(settings))
 
 
 def _refusal(
@@ -171,29 +155,20 @@ def _refusal(
     return f"{lq_root}: {found}, or choose another --output-dir"
 
 
-def _write_record(lq_root: Path, settings: LqSettings, replacing: bool = False) -> None:
-    record: dict[str, Any] = {"made_by": f"vimeo-tools {__version__}", **settings.to_record()}
-    if replacing:
-        record[_REPLACING] = True
-    try:
-        lq_root.mkdir(parents=True, exist_ok=True)
-        write_json(lq_root / RECORD_NAME, record)
-    except OSError as error:
-        raise OutputError(f"{lq_root}: cannot be written: {error.strerror}") from None
-
-
-def _read_record(lq_root: Path) -> tuple[LqSettings | None, bool]:
+def _read_settings(lq_root: Path) -> tuple[LqSettings | None, bool]:
     """(settings, whether an overwrite is under way) as recorded beside the tree."""
-    record = read_json(lq_root / RECORD_NAME)
+    record = read_record(lq_root)
     if record is None:
         return None, False
+    being_replaced = bool(record.pop(_REPLACING, False))
     try:
-        return LqSettings.from_record(record), _REPLACING in record
+        settings = LqSettings(**{**record, "gt_size": FrameSize(**record["gt_size"])})
     except (KeyError, TypeError, SettingsError) as error:
         raise OutputError(
-            f"{lq_root / RECORD_NAME}: is not a record of this tool ({error!r}); "
+            f"{lq_root / RECORD_NAME}: is not the record of an LQ tree ({error!r}); "
             "choose another --output-dir"
         ) from None
+    return settings, being_replaced
 
 
 def _clip_keys(lq_root: Path) -> list[str]:

@@ -44,6 +44,8 @@ Options = tuple[str, bool, str]
 _BICUBIC: Options = ("bicubic", True, "symmetric")
 _INTEGER = (int, np.integer)
 _REAL = (int, float, np.integer, np.floating)
+# The general resize works on strips of about this many samples, which stay in the cache.
+_CACHED_SAMPLES = 32768
 # Ties are settled in groups of this many samples, to bound the memory for flat graphics.
 _TIE_GROUP = 4096
 
@@ -228,14 +230,18 @@ def _resize_axis(frame: Array, axis: int, out_length: int, scale: float, options
 
 def _ordered_sum(frame: Array, axis: int, plan: Contributions) -> npt.NDArray[np.float64]:
     """The plain sum over the taps, one after the other: the order decides the last bit."""
-    samples = np.ascontiguousarray(np.moveaxis(frame, axis, 0), dtype=np.float64)
-    shape = (plan.weights.shape[0], *samples.shape[1:])
-    total = np.zeros(shape)
-    for weight, index in zip(plan.weights.T, plan.indices.T, strict=True):
-        tap = samples[index]
-        tap *= weight[:, None, None]
-        total += tap
-    return np.moveaxis(total, 0, axis)
+    moved = np.ascontiguousarray(np.moveaxis(frame, axis, 0), dtype=np.float64)
+    samples = moved.reshape(moved.shape[0], -1)
+    out_length = plan.weights.shape[0]
+    total = np.zeros((out_length, samples.shape[1]))
+    width = max(_CACHED_SAMPLES // out_length, 1)
+    for start in range(0, samples.shape[1], width):
+        strip = samples[:, start : start + width]
+        for weight, index in zip(plan.weights.T, plan.indices.T, strict=True):
+            tap = strip[index]
+            tap *= weight[:, None]
+            total[:, start : start + width] += tap
+    return np.moveaxis(total.reshape(out_length, *moved.shape[1:]), 0, axis)
 
 
 def _downscale_double(image: Array, scale: float) -> Array:

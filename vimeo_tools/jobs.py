@@ -22,6 +22,7 @@ from concurrent.futures import (
     wait,
 )
 from dataclasses import dataclass, field
+from itertools import islice
 from multiprocessing import connection
 from typing import TypeVar
 
@@ -31,6 +32,7 @@ from vimeo_tools.errors import SettingsError, WorkerError
 from vimeo_tools.failures import Failure
 
 Item = TypeVar("Item")
+Result = TypeVar("Result")
 # Enough to keep a cluster busy, few enough to stay small in memory and to stop soon.
 _TASKS_IN_FLIGHT = 256
 # One thread a worker: the products of a resize are too small to be worth sharing.
@@ -59,8 +61,9 @@ class Summary:
     clips: int = 0
     done: int = 0
     skipped: int = 0
-    seconds: float = 0.0
     failures: list[Failure] = field(default_factory=list)
+    seconds: float = 0.0
+    _started: float = field(default_factory=time.monotonic, repr=False)
 
     def add(self, outcome: Outcome) -> None:
         """Count one more clip."""
@@ -68,6 +71,11 @@ class Summary:
         self.done += outcome.done
         self.skipped += outcome.skipped
         self.failures += outcome.failures
+
+    def end(self) -> Summary:
+        """Set ``seconds`` to the time since this summary was made."""
+        self.seconds = time.monotonic() - self._started
+        return self
 
     def __str__(self) -> str:
         rate = self.done / self.seconds if self.seconds else 0.0
@@ -83,11 +91,24 @@ def run(
     executor: Executor | None = None,
     label: str = "",
 ) -> Summary:
-    """Do ``task`` for every item and add the outcomes up.
+    """Do ``task`` for every item, one clip each, and add the outcomes up; see `each`."""
+    summary = Summary()
+    for outcome in each(task, items, executor, label):
+        summary.add(outcome)
+    return summary.end()
+
+
+def each(
+    task: Callable[[Item], Result],
+    items: Sequence[Item],
+    executor: Executor | None = None,
+    label: str = "",
+) -> Iterator[Result]:
+    """Do ``task`` for every item; yield results as they come, with an executor in any order.
 
     Args:
         task: a picklable function, for an executor of other processes.
-        items: one per task, one clip each.
+        items: one per task.
         executor: where tasks run; None for this thread.
         label: stands before the progress bar, which shows only on a terminal.
 
@@ -96,37 +117,32 @@ def run(
         VimeoToolsError: a task raised it: nothing further is started.
         KeyboardInterrupt: nothing further is started, running tasks have ended.
     """
-    summary = Summary()
-    start = time.monotonic()
-    outcomes = map(task, items) if executor is None else _spread(task, items, executor)
+    results = map(task, items) if executor is None else _spread(task, items, executor)
     with tqdm(total=len(items), desc=label, unit="clip", disable=None, smoothing=0.1) as bar:
-        for outcome in outcomes:
-            summary.add(outcome)
+        for result in results:
             bar.update()
-    summary.seconds = time.monotonic() - start
-    return summary
+            yield result
 
 
 def _spread(
-    task: Callable[[Item], Outcome], items: Sequence[Item], executor: Executor
-) -> Iterator[Outcome]:
-    waiting: set[Future[Outcome]] = set()
+    task: Callable[[Item], Result], items: Sequence[Item], executor: Executor
+) -> Iterator[Result]:
+    waiting: set[Future[Result]] = set()
     rest = iter(items)
     try:
         while True:
-            for item in rest:
+            for item in islice(rest, _TASKS_IN_FLIGHT - len(waiting)):
                 waiting.add(executor.submit(task, item))
-                if len(waiting) >= _TASKS_IN_FLIGHT:
-                    break
             if not waiting:
                 return
             finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-            yield from (future.result() for future in finished)
-    except BrokenExecutor as error:
+            for future in finished:
+                yield future.result()
+    except BrokenExecutor:
         raise WorkerError(
             "a worker process died, most often because memory ran out; what is done is kept: "
             "run the same command again, with fewer --workers if need be"
-        ) from error
+        ) from None
     finally:
         for future in waiting:
             future.cancel()

@@ -6,7 +6,6 @@ import contextlib
 import fcntl
 import hashlib
 import shutil
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,16 +15,15 @@ from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
-from vimeo_tools._version import __version__
-from vimeo_tools.atomic import read_json, write_json, write_text
+from vimeo_tools.atomic import write_text
 from vimeo_tools.errors import FrameError, OutputError, SettingsError
 from vimeo_tools.failures import Failure
 from vimeo_tools.jobs import Summary
 from vimeo_tools.lmdb_store import META_INFO_NAME, LmdbWriter, meta_info_text
 from vimeo_tools.png import FrameSize, check_png, read_file
+from vimeo_tools.records import RECORD_NAME, differences, read_record, write_record
 from vimeo_tools.septuplets import CENTRE_FRAME, FRAME_NUMBERS, KEY_PROFILES, frame_path
 
-RECORD_NAME = "vimeo-prep.json"
 PARTIAL_SUFFIX = ".partial"
 # One write transaction, and so the memory that packing takes: frames times about 160 KB.
 _FRAMES_PER_BATCH = 256
@@ -95,7 +93,6 @@ class PackPlan:
         """What must be the same for a build to be continued, or to be there already."""
         listing = "\n".join(sorted(self.keys)).encode()
         return {
-            "made_by": f"vimeo-tools {__version__}",
             "profile": self.profile,
             "frame_numbers": list(self.numbers),
             "frame_size": str(self.size),
@@ -120,12 +117,11 @@ def pack(plan: PackPlan, *, overwrite: bool = False, threads: int = 2) -> Summar
         OutputError: another database has the name, or the disk is full.
         LmdbError: the partial database cannot be opened.
     """
-    start = time.monotonic()
     summary = Summary(clips=len(plan.keys))
     frames = plan.frames()
     if not overwrite and _is_there(plan.target, plan, "--overwrite replaces it"):
         summary.skipped = len(frames)
-        return summary
+        return summary.end()
     with _claimed(plan, overwrite), LmdbWriter(plan.partial) as writer:
         present = writer.keys()
         missing = [(name, path) for name, path in frames if name.encode() not in present]
@@ -134,8 +130,7 @@ def pack(plan: PackPlan, *, overwrite: bool = False, threads: int = 2) -> Summar
         if not summary.failures:
             writer.finish()
             _give_name(plan, [name for name, _ in frames])
-    summary.seconds = time.monotonic() - start
-    return summary
+    return summary.end()
 
 
 def _copy(
@@ -178,21 +173,17 @@ def _is_there(folder: Path, plan: PackPlan, remedy: str) -> bool:
     """Whether ``folder`` was built by this plan; an OutputError when by another."""
     if not folder.exists():
         return False
-    record = read_json(folder / RECORD_NAME)
+    record = read_record(folder)
     if record is None:
         raise OutputError(f"{folder}: is there and was not made by this tool; {remedy}")
-    wanted = plan.to_record()
-    differing = [name for name in wanted if name != "made_by" and record.get(name) != wanted[name]]
-    if differing:
-        details = "; ".join(f"{name} {record.get(name)}, now {wanted[name]}" for name in differing)
-        raise OutputError(f"{folder}: was made of other frames ({details}); {remedy}")
+    if changed := differences(record, plan.to_record()):
+        raise OutputError(f"{folder}: was made otherwise: {changed}; {remedy}")
     return True
 
 
 @contextlib.contextmanager
 def _claimed(plan: PackPlan, overwrite: bool) -> Iterator[None]:
     """The partial folder, this plan's and this process's alone."""
-    record_path = plan.partial / RECORD_NAME
     try:
         plan.partial.mkdir(parents=True, exist_ok=True)
         lock = (plan.partial / ".lock").open("w")
@@ -205,9 +196,9 @@ def _claimed(plan: PackPlan, overwrite: bool) -> Iterator[None]:
             raise OutputError(f"{plan.partial}: another process is packing here") from None
         if overwrite:
             (plan.partial / "data.mdb").unlink(missing_ok=True)
-        elif record_path.exists():
+        elif (plan.partial / RECORD_NAME).exists():
             _is_there(plan.partial, plan, "--overwrite starts it anew")
-        write_json(record_path, plan.to_record())
+        write_record(plan.partial, plan.to_record())
         yield
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from vimeo_tools.atomic import write_text
 from vimeo_tools.errors import AnnotationError, FrameError, SettingsError
 from vimeo_tools.png import FrameSize, read_png_size
 
@@ -120,3 +121,22 @@ KEY_PROFILES = {
 def merge_keys(lists: Iterable[Sequence[str]]) -> list[str]:
     """All keys of several lists, each once, in order of first appearance."""
     return list(dict.fromkeys(key for keys in lists for key in keys))
+
+
+def numbered_keys(folder: int, count: int) -> list[str]:
+    """``count`` keys from ``folder/0001`` on, with 9,999 to a folder.
+
+    Raises:
+        SettingsError: the folders would go beyond 99999.
+    """
+    keys = [f"{folder + n // 9999:05d}/{n % 9999 + 1:04d}" for n in range(count)]
+    if keys and len(keys[-1]) != len("00001/0001"):
+        raise SettingsError(f"{count} clips from folder {folder} on: folders end at 99999")
+    return keys
+
+
+def write_split_lists(root: Path, train: Sequence[str], test: Sequence[str]) -> None:
+    """The two official lists of a septuplet folder, a key per line; an empty one is left out."""
+    for split, keys in zip(SPLITS, (train, test), strict=True):
+        if keys:
+            write_text(split_list_path(root, split), "".join(f"{key}\n" for key in keys))
