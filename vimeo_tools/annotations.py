@@ -11,13 +11,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Executor
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from vimeo_tools.atomic import write_text
 from vimeo_tools.errors import AnnotationError, FrameError
 from vimeo_tools.failures import Failure
+from vimeo_tools.jobs import each
 from vimeo_tools.png import FrameSize, read_png_size
 from vimeo_tools.septuplets import FRAME_NUMBERS, FRAMES_PER_CLIP, check_key, frame_path
 
@@ -72,21 +75,20 @@ def read_list(path: Path) -> ClipList:
     return ClipList(list(line_of_key), failures)
 
 
-def annotate(
-    gt_root: Path, keys: Iterable[str], size: FrameSize
-) -> tuple[list[str], list[Failure]]:
-    """The keys whose seven frames are all there as 8-bit RGB PNG of ``size``, and the bad frames.
+def check_headers(
+    gt_root: Path, keys: Sequence[str], size: FrameSize, executor: Executor | None = None
+) -> list[Failure]:
+    """The frames of the clips that are missing or, by their headers, not 8-bit RGB PNG of ``size``.
 
-    Only headers are read: some 20 microseconds a frame.
+    Args:
+        gt_root: holds ``00001/0001/im1.png`` and so on.
+        keys: the clips.
+        size: that all frames must have.
+        executor: see `vimeo_tools.jobs.each`.
     """
-    whole, failures = [], []
-    for key in keys:
-        found = [_frame_problem(frame_path(gt_root, key, n), size) for n in FRAME_NUMBERS]
-        problems = [failure for failure in found if failure]
-        failures += problems
-        if not problems:
-            whole.append(key)
-    return whole, failures
+    task = partial(_header_failures, gt_root, size)
+    failures = [f for found in each(task, keys, executor, label="headers") for f in found]
+    return sorted(failures)
 
 
 def write_annotation(
@@ -133,9 +135,12 @@ def _parse_line(line: str) -> str:
     return key
 
 
-def _frame_problem(path: Path, size: FrameSize) -> Failure | None:
-    try:
-        size.check(read_png_size(path))
-    except FrameError as error:
-        return Failure(str(path), str(error))
-    return None
+def _header_failures(gt_root: Path, size: FrameSize, key: str) -> list[Failure]:
+    failures = []
+    for number in FRAME_NUMBERS:
+        path = frame_path(gt_root, key, number)
+        try:
+            size.check(read_png_size(path))
+        except FrameError as error:
+            failures.append(Failure(str(path), str(error)))
+    return failures

@@ -183,6 +183,8 @@ def _without_gt(groups: list[list[str]], lq_source: FrameSource, lq: Path) -> li
 
 
 def _recorded(lq: Path) -> str | None:
+    if (lq / "data.mdb").exists():  # its record is about keys
+        return None
     settings = read_settings(lq)
     return settings.convention if settings else None
 
