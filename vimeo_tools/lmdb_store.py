@@ -25,31 +25,28 @@ _FIRST_MAP_SIZE = 1 << 30
 class LmdbWriter:
     """A database being built; a context manager.
 
-    Args:
-        folder: the environment; made if need be.
+    Each batch has the environment opened for it: LMDB then places its pages in a continued build
+    as in an undisturbed one, to the same bytes.
 
-    Raises:
-        LmdbError: another process is writing it, or it cannot be opened.
+    Args:
+        folder: of the database; made if need be.
     """
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
-        try:
-            # No flush to disk per batch: a killed process loses nothing that it committed.
-            self._env = lmdb.open(str(folder), map_size=_FIRST_MAP_SIZE, sync=False)
-        except lmdb.Error as error:
-            raise LmdbError(f"{folder}: cannot be opened for writing: {error}") from None
 
     def __enter__(self) -> LmdbWriter:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._env.close()
+        # Readers make their own; a used one would differ from run to run.
+        with contextlib.suppress(FileNotFoundError):
+            (self._folder / "lock.mdb").unlink()
 
     def keys(self) -> set[bytes]:
         """Keys of all records that are there."""
-        with self._env.begin() as transaction, transaction.cursor() as cursor:
+        with self._open() as env, env.begin() as transaction, transaction.cursor() as cursor:
             return set(cursor.iternext(keys=True, values=False))
 
     def put_all(self, records: Sequence[tuple[bytes, bytes]]) -> None:
@@ -58,34 +55,41 @@ class LmdbWriter:
         Raises:
             OutputError: the disk is full or another reason not to write.
         """
-        while True:
-            try:
-                with self._env.begin(write=True) as transaction:
-                    for key, value in records:
-                        transaction.put(key, value)
-                return
-            except lmdb.MapFullError:
-                self._env.set_mapsize(2 * self._env.info()["map_size"])
-            except (lmdb.Error, OSError) as error:
-                raise OutputError(
-                    f"{self._folder}: cannot be written: {error}; what was written before is kept: "
-                    "make room, then run the same command again"
-                ) from None
+        with self._open() as env:
+            while True:
+                try:
+                    with env.begin(write=True) as transaction:
+                        for key, value in records:
+                            transaction.put(key, value)
+                    return
+                except lmdb.MapFullError:
+                    env.set_mapsize(2 * env.info()["map_size"])
+                except (lmdb.Error, OSError) as error:
+                    raise OutputError(
+                        f"{self._folder}: cannot be written: {error}; what was written before is "
+                        "kept: make room, then run the same command again"
+                    ) from None
 
-    def finish(self) -> None:
-        """Flush everything to disk and close."""
-        self._env.sync(True)
-        self._env.close()
-        # Readers make their own; a used one would differ from run to run.
-        with contextlib.suppress(FileNotFoundError):
-            (self._folder / "lock.mdb").unlink()
+    def flush(self) -> None:
+        """Have everything on the disk, not only with the operating system."""
+        with self._open() as env:
+            env.sync(True)
+
+    def _open(self) -> Any:
+        is_new = not (self._folder / "data.mdb").exists()
+        try:
+            # Not synchronous: a killed process loses nothing that it committed; 0 keeps the size.
+            map_size = _FIRST_MAP_SIZE if is_new else 0
+            return lmdb.open(str(self._folder), map_size=map_size, sync=False)
+        except lmdb.Error as error:
+            raise LmdbError(f"{self._folder}: cannot be opened for writing: {error}") from None
 
 
 class LmdbReader:
     """Frames of a database, each by clip key and number.
 
-    The handle is opened on first use, in the process that uses it: an instance may be pickled, or
-    carried over a fork.
+    The handle is opened on first use, in the process that uses it, and shared by all readers of
+    the folder there: a reader may be pickled, or carried over a fork.
 
     Args:
         folder: ``NAME.lmdb`` with ``data.mdb`` and ``meta_info.txt``.
@@ -100,11 +104,6 @@ class LmdbReader:
                 raise LmdbError(f"{folder}: holds no {name}, so it is not a whole frame database")
         self._folder = folder
         self.profile = self._find_profile()
-        self._env: Any = None
-        self._pid = 0
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_env": None}
 
     def frames(self) -> Iterator[tuple[str, int]]:
         """(clip key, frame number) of each line of meta_info.txt.
@@ -126,28 +125,11 @@ class LmdbReader:
             LmdbError: the database cannot be opened.
         """
         name = self.profile.key(key, number)
-        with self._environment().begin() as transaction:
+        with _environment(self._folder).begin() as transaction:
             value = transaction.get(name.encode("ascii"))
         if value is None:
             raise FrameError(f"{self._folder}: has no record {name!r}")
         return bytes(value)
-
-    def close(self) -> None:
-        """Close the handle; the next `read` opens it anew."""
-        if self._env is not None and self._pid == os.getpid():
-            self._env.close()
-        self._env = None
-
-    def _environment(self) -> Any:
-        if self._env is None or self._pid != os.getpid():
-            try:
-                self._env = lmdb.open(
-                    str(self._folder), readonly=True, lock=False, readahead=False, meminit=False
-                )
-            except lmdb.Error as error:
-                raise LmdbError(f"{self._folder}: cannot be opened: {error}") from None
-            self._pid = os.getpid()
-        return self._env
 
     def _names(self) -> Iterator[str]:
         with (self._folder / META_INFO_NAME).open(encoding="ascii", errors="replace") as lines:
@@ -173,3 +155,24 @@ def meta_info_text(names: Sequence[str], size: FrameSize) -> str:
     Its last column is a compression level, which no reader uses; BasicSR's scripts write 1.
     """
     return "".join(f"{name}.png ({size.height},{size.width},3) 1\n" for name in names)
+
+
+# One environment may be open once in a process: folder -> (process, environment).
+_environments: dict[Path, tuple[int, Any]] = {}
+
+
+def _environment(folder: Path) -> Any:
+    path = folder.resolve()
+    process, environment = _environments.get(path, (0, None))
+    if process == os.getpid():
+        return environment
+    if environment is not None:  # the parent's, carried over a fork
+        environment.close()
+    try:
+        environment = lmdb.open(
+            str(path), readonly=True, lock=False, readahead=False, meminit=False
+        )
+    except lmdb.Error as error:
+        raise LmdbError(f"{folder}: cannot be opened: {error}") from None
+    _environments[path] = os.getpid(), environment
+    return environment

@@ -122,13 +122,15 @@ def pack(plan: PackPlan, *, overwrite: bool = False, threads: int = 2) -> Summar
     if not overwrite and _is_there(plan.target, plan, "--overwrite replaces it"):
         summary.skipped = len(frames)
         return summary.end()
-    with _claimed(plan, overwrite), LmdbWriter(plan.partial) as writer:
-        present = writer.keys()
-        missing = [(name, path) for name, path in frames if name.encode() not in present]
-        summary.skipped = len(frames) - len(missing)
-        _copy(plan, missing, writer, threads, summary)
+    with _claimed(plan, overwrite):
+        with LmdbWriter(plan.partial) as writer:
+            present = writer.keys()
+            missing = [(name, path) for name, path in frames if name.encode() not in present]
+            summary.skipped = len(frames) - len(missing)
+            _copy(plan, missing, writer, threads, summary)
+            if not summary.failures:
+                writer.flush()
         if not summary.failures:
-            writer.finish()
             _give_name(plan, [name for name, _ in frames])
     return summary.end()
 

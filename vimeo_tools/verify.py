@@ -101,15 +101,20 @@ class Verification:
             f"  {name}: {self.exact[name]} frames exact, {self.differing[name]} samples differ"
             for name in CONVENTIONS
         ]
-        if self.frames and self.convention is None:
-            lines.append("  these frames do not tell the conventions apart")
-        elif self.frames and self.differing[str(self.convention)] == 0:
-            lines.append(f"  made under convention {self.convention}, every sample equal")
-        elif self.maker:
-            lines.append(f"  made with neither, but with: {self.maker}")
-        elif self.frames:
-            lines.append(f"  closest to convention {self.convention}")
+        if self.frames:
+            lines.append(f"  {self._verdict()}")
         return "\n".join(lines)
+
+    def _verdict(self) -> str:
+        if self.maker:
+            return f"made with neither, but with: {self.maker}"
+        if not any(self.differing.values()):
+            return "these frames do not tell the conventions apart"
+        if self.convention is None:
+            return "made with neither"
+        if self.differing[self.convention]:
+            return f"closest to convention {self.convention}"
+        return f"made under convention {self.convention}, every sample equal"
 
 
 def verify(
