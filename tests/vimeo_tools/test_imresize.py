@@ -1,8 +1,5 @@
 """imresize against MATLAB's own pictures, against a slow oracle, and against bad input."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -282,12 +279,3 @@ GREY = np.zeros((8, 8), np.uint8)
 def test_bad_input_is_told_apart(call, error, words):
     with pytest.raises(error, match=words):
         call()
-
-
-def test_import_is_light():
-    probe = (
-        "import sys; from vimeo_tools import imresize; import vimeo_tools.imresize;"
-        "print(sorted({'mindspore', 'lmdb', 'PIL', 'scipy', 'click', 'tqdm'} & set(sys.modules)))"
-    )
-    run = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == "[]"
