@@ -62,13 +62,6 @@ from vimeo_tools.video import CutSettings, cut_videos
 @click.option("--output-dir", type=FOLDER, default=Path(), show_default=True)
 @click.option("--name", help="Of the database, if it is one.  [default: the trainers' name]")
 @click.option("--overwrite", is_flag=True, help="Replace databases that are there.")
-@click.option(
-    "--workers",
-    type=click.IntRange(1),
-    default=2,
-    show_default=True,
-    help="Threads that read and check files.",
-)
 @click.pass_context
 def pack_lmdb(
     ctx: click.Context,
@@ -83,7 +76,6 @@ def pack_lmdb(
     profile: str,
     name: str | None,
     overwrite: bool,
-    workers: int,
 ) -> None:
     """Pack frames into LMDB, PNG bytes unchanged.
 
@@ -111,7 +103,7 @@ def pack_lmdb(
             plan = PackPlan(
                 source, target, clips.keys, content.numbers, usual_size(source, clips.keys), profile
             )
-            summary = pack(plan, overwrite=overwrite, threads=workers)
+            summary = pack(plan, overwrite=overwrite)
             missing = f"; kept as {plan.partial.name} until they are mended" * bool(
                 summary.failures
             )

@@ -70,11 +70,6 @@ class LmdbWriter:
                         "kept: make room, then run the same command again"
                     ) from None
 
-    def flush(self) -> None:
-        """Have everything on the disk, not only with the operating system."""
-        with self._open() as env:
-            env.sync(True)
-
     def _open(self) -> Any:
         is_new = not (self._folder / "data.mdb").exists()
         try:

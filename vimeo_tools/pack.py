@@ -7,7 +7,6 @@ import fcntl
 import hashlib
 import shutil
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -25,8 +24,9 @@ from vimeo_tools.records import RECORD_NAME, differences, read_record, write_rec
 from vimeo_tools.septuplets import CENTRE_FRAME, FRAME_NUMBERS, KEY_PROFILES, frame_path
 
 PARTIAL_SUFFIX = ".partial"
-# One write transaction, and so the memory that packing takes: frames times about 160 KB.
-_FRAMES_PER_BATCH = 256
+# One write transaction, and so the memory that packing takes. Small enough to stay in the cache:
+# 16 frames are written 1.5 times as fast as 256. Threads that read ahead made it slower.
+_FRAMES_PER_BATCH = 16
 
 
 class Content(NamedTuple):
@@ -101,13 +101,12 @@ class PackPlan:
         }
 
 
-def pack(plan: PackPlan, *, overwrite: bool = False, threads: int = 2) -> Summary:
+def pack(plan: PackPlan, *, overwrite: bool = False) -> Summary:
     """Build the database, or what is missing of it after an interruption.
 
     Args:
         plan: what to build.
         overwrite: replace a database of that name; the old one stays until the new one is whole.
-        threads: that read and check files.
 
     Returns:
         The summary. With failures among it, the rest is in ``plan.partial``; once the frames are
@@ -127,42 +126,28 @@ def pack(plan: PackPlan, *, overwrite: bool = False, threads: int = 2) -> Summar
             present = writer.keys()
             missing = [(name, path) for name, path in frames if name.encode() not in present]
             summary.skipped = len(frames) - len(missing)
-            _copy(plan, missing, writer, threads, summary)
-            if not summary.failures:
-                writer.flush()
+            _copy(plan, missing, writer, summary)
         if not summary.failures:
             _give_name(plan, [name for name, _ in frames])
     return summary.end()
 
 
 def _copy(
-    plan: PackPlan,
-    missing: Sequence[tuple[str, Path]],
-    writer: LmdbWriter,
-    threads: int,
-    summary: Summary,
+    plan: PackPlan, missing: Sequence[tuple[str, Path]], writer: LmdbWriter, summary: Summary
 ) -> None:
-    def read(frame: tuple[str, Path]) -> bytes | Failure:
-        path = frame[1]
-        try:
-            data = read_file(path)
-            plan.size.check(check_png(data))
-        except FrameError as error:
-            return Failure(str(path), str(error))
-        return data
-
-    progress = tqdm(total=len(missing), desc=plan.target.name, unit="frame", disable=None)
-    with ThreadPoolExecutor(threads) as readers, progress:
+    with tqdm(total=len(missing), desc=plan.target.name, unit="frame", disable=None) as bar:
         for batch in _batches(missing):
             records = []
-            for (name, _), data in zip(batch, readers.map(read, batch), strict=True):
-                if isinstance(data, Failure):
-                    summary.failures.append(data)
-                else:
+            for name, path in batch:
+                try:
+                    data = read_file(path)
+                    plan.size.check(check_png(data))
                     records.append((name.encode(), data))
+                except FrameError as error:
+                    summary.failures.append(Failure(str(path), str(error)))
             writer.put_all(records)
             summary.done += len(records)
-            progress.update(len(batch))
+            bar.update(len(batch))
 
 
 def _batches(frames: Sequence[tuple[str, Path]]) -> Iterator[list[tuple[str, Path]]]:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import as_strided
 
-from vimeo_tools.contributions import border_index, contributions
+from vimeo_tools.contributions import Index, border_index, contributions
 
 FloatArray = npt.NDArray[np.floating[Any]]
 
@@ -93,6 +93,14 @@ def _band(stencil: Stencil, block: int, channels: int, dtype: np.dtype[Any]) -> 
     return np.kron(band, np.eye(channels, dtype=dtype))
 
 
+@lru_cache(maxsize=64)
+def _borders(stencil: Stencil, length: int, read: int) -> tuple[Index, Index]:
+    """The samples that stand for those before and behind the input."""
+    outside = np.arange(stencil.first, 0), np.arange(length, read + stencil.first)
+    left, right = (border_index(positions, length, stencil.border) for positions in outside)
+    return left, right
+
+
 def _pad(
     samples: npt.NDArray[Any],
     stencil: Stencil,
@@ -113,10 +121,9 @@ def _pad(
     view = np.moveaxis(padded, axis, 0)
     source = np.moveaxis(samples, axis, 0)
     view[before : before + length] = source
-    left = np.arange(-before, 0)
-    right = np.arange(length, read - before)
-    view[:before] = source[border_index(left, length, stencil.border)]
-    view[before + length : read] = source[border_index(right, length, stencil.border)]
+    left, right = _borders(stencil, length, read)
+    view[:before] = source[left]
+    view[before + length : read] = source[right]
     view[read:] = 0
     return padded
 

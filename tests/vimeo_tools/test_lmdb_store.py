@@ -13,7 +13,6 @@ from vimeo_tools.png import FrameSize
 def build(folder, records, names=None):
     with LmdbWriter(folder) as writer:
         writer.put_all([(name.encode(), value) for name, value in records.items()])
-        writer.flush()
     names = list(records) if names is None else names
     (folder / "meta_info.txt").write_text(meta_info_text(names, FrameSize(256, 448)))
     return folder
