@@ -60,7 +60,7 @@ def peers(frame):
 
 
 def main():
-    frame = np.ascontiguousarray(read_frame())
+    frame = read_frame().copy()
     picture = Image.fromarray(frame)
     pillow = "Pillow bicubic"
     candidates = {
@@ -70,7 +70,7 @@ def main():
         "ours, general path (double arrays)": lambda: im2uint8(imresize(im2double(frame), 0.25)),
         **peers(frame),
     }
-    medians = measure(candidates, rounds=100)
+    medians = measure(candidates, rounds=20, calls=10)
     show("448x256x3 uint8 to 112x64, one core", medians, base=pillow, unit=1e-3)
     print("\ndiffering samples, against MATLAB's double convention / uint8 convention:")
     for name, call in candidates.items():

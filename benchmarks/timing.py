@@ -7,15 +7,21 @@ import time
 from collections.abc import Callable
 
 
-def measure(candidates: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Median seconds of each candidate over ``rounds`` turns, after one that is not counted."""
+def measure(
+    candidates: dict[str, Callable[[], object]], rounds: int, calls: int = 1
+) -> dict[str, float]:
+    """Median seconds of a call of each candidate.
+
+    Over ``rounds`` turns, each the mean of ``calls``, after a turn that is not counted.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
     for turn in range(rounds + 1):
         for name, call in candidates.items():
             start = time.perf_counter()
-            call()
+            for _ in range(calls):
+                call()
             if turn:
-                seconds[name].append(time.perf_counter() - start)
+                seconds[name].append((time.perf_counter() - start) / calls)
     return {name: statistics.median(times) for name, times in seconds.items()}
 
 

@@ -22,6 +22,8 @@ FloatArray = npt.NDArray[np.floating[Any]]
 # Output samples per product: measured best for 448x256x3 (benchmarks/bench_imresize.py).
 _BLOCK_ROWS = 4
 _BLOCK_COLUMNS = 4
+# Blocks whose input, as floats, stays in the cache.
+_STRIP_BLOCKS = 8
 # A product over interleaved channels does as many times the needed work, so wide pixels are cut.
 _MAX_CHANNELS = 4
 _MANTISSA_BITS: dict[np.dtype[Any], int] = {np.dtype(np.float32): 24, np.dtype(np.float64): 53}
@@ -94,38 +96,10 @@ def _band(stencil: Stencil, block: int, channels: int, dtype: np.dtype[Any]) -> 
 
 
 @lru_cache(maxsize=64)
-def _borders(stencil: Stencil, length: int, read: int) -> tuple[Index, Index]:
-    """The samples that stand for those before and behind the input."""
-    outside = np.arange(stencil.first, 0), np.arange(length, read + stencil.first)
-    left, right = (border_index(positions, length, stencil.border) for positions in outside)
-    return left, right
-
-
-def _pad(
-    samples: npt.NDArray[Any],
-    stencil: Stencil,
-    axis: int,
-    blocks: int,
-    block: int,
-    dtype: np.dtype[Any],
-) -> FloatArray:
-    """``samples`` as ``dtype``, with the border that taps reach and zeros up to whole blocks."""
-    length = samples.shape[axis]
-    out_length = -(-length // stencil.step)
-    taps = len(stencil.weights)
-    before = -stencil.first
-    read = stencil.step * (out_length - 1) + taps
-    shape = list(samples.shape)
-    shape[axis] = stencil.step * (blocks * block - 1) + taps
-    padded: FloatArray = np.empty(shape, dtype)
-    view = np.moveaxis(padded, axis, 0)
-    source = np.moveaxis(samples, axis, 0)
-    view[before : before + length] = source
-    left, right = _borders(stencil, length, read)
-    view[:before] = source[left]
-    view[before + length : read] = source[right]
-    view[read:] = 0
-    return padded
+def _reach(stencil: Stencil, length: int, outputs: int) -> Index:
+    """The samples, border included, from the first tap of output 0 to the last of the last."""
+    read = stencil.step * (outputs - 1) + len(stencil.weights)
+    return border_index(np.arange(stencil.first, stencil.first + read), length, stencil.border)
 
 
 def shrink_rows(samples: npt.NDArray[Any], stencil: Stencil, dtype: np.dtype[Any]) -> FloatArray:
@@ -133,17 +107,22 @@ def shrink_rows(samples: npt.NDArray[Any], stencil: Stencil, dtype: np.dtype[Any
     height, width, channels = samples.shape
     out_height = -(-height // stencil.step)
     blocks = -(-out_height // _BLOCK_ROWS)
-    padded = _pad(samples, stencil, 0, blocks, _BLOCK_ROWS, dtype)
+    reach = _reach(stencil, height, blocks * _BLOCK_ROWS)
     band = _band(stencil, _BLOCK_ROWS, 1, dtype)
-    row = width * channels
-    pitch = row * dtype.itemsize
-    spans = as_strided(
-        padded,
-        (blocks, band.shape[1], row),
-        (stencil.step * _BLOCK_ROWS * pitch, pitch, dtype.itemsize),
-        writeable=False,
-    )
-    out: FloatArray = np.matmul(band, spans)
+    block_step = stencil.step * _BLOCK_ROWS
+    rows = samples.reshape(height, width * channels)
+    out = np.empty((blocks, _BLOCK_ROWS, width * channels), dtype)
+    for first in range(0, blocks, _STRIP_BLOCKS):
+        count = min(_STRIP_BLOCKS, blocks - first)
+        read = block_step * (count - 1) + band.shape[1]
+        strip = rows[reach[first * block_step :][:read]].astype(dtype)
+        spans = as_strided(
+            strip,
+            (count, band.shape[1], strip.shape[1]),
+            (block_step * strip.strides[0], *strip.strides),
+            writeable=False,
+        )
+        np.matmul(band, spans, out=out[first : first + count])
     return out.reshape(blocks * _BLOCK_ROWS, width, channels)[:out_height]
 
 
@@ -155,21 +134,23 @@ def shrink_columns(samples: npt.NDArray[Any], stencil: Stencil, dtype: np.dtype[
         return np.concatenate([shrink_columns(g, stencil, dtype) for g in groups], axis=2)
     out_width = -(-width // stencil.step)
     blocks = -(-out_width // _BLOCK_COLUMNS)
-    padded = _pad(samples, stencil, 1, blocks, _BLOCK_COLUMNS, dtype)
+    reach = _reach(stencil, width, blocks * _BLOCK_COLUMNS)
+    inner = np.s_[-stencil.first : width - stencil.first]
+    padded = np.empty((height, len(reach), channels), dtype)
+    padded[:, inner] = samples
+    padded[:, : inner.start] = samples[:, reach[: inner.start]]
+    padded[:, inner.stop :] = samples[:, reach[inner.stop :]]
     band = _band(stencil, _BLOCK_COLUMNS, channels, dtype)
-    pixel = channels * dtype.itemsize
+    block = _BLOCK_COLUMNS * channels
     spans = as_strided(
         padded,
         (blocks, height, band.shape[1]),
-        (stencil.step * _BLOCK_COLUMNS * pixel, padded.strides[0], dtype.itemsize),
+        (stencil.step * block * dtype.itemsize, padded.strides[0], dtype.itemsize),
         writeable=False,
     )
     out = np.empty((height, blocks * _BLOCK_COLUMNS, channels), dtype)
-    block = _BLOCK_COLUMNS * channels
     blockwise = as_strided(
-        out,
-        (blocks, height, block),
-        (block * dtype.itemsize, out.strides[0], dtype.itemsize),
+        out, (blocks, height, block), (block * dtype.itemsize, out.strides[0], dtype.itemsize)
     )
     np.matmul(spans, band.T, out=blockwise)
     return out[:, :out_width]
