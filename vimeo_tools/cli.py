@@ -80,7 +80,7 @@ class _Group(click.Group):
     type=parse_shard,
     metavar="I/N",
     default="1/1",
-    help="Do part I of N, for job arrays.",
+    help="Do part I of N, for job arrays; part 1 writes the annotations.",
 )
 @click.option("--overwrite", is_flag=True, help="Make LQ frames again that are there.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done.")
@@ -111,6 +111,9 @@ def main(
         return
     if options["output_dir"] is None:
         options["output_dir"] = Path(f"BIx{options['scale']}" if options["generate_lq"] else ".")
+    if dask:  # its workers have other working directories
+        for name in ("images_root", "output_dir"):
+            options[name] = options[name].absolute()
     lists = choose_lists(options["images_root"].parent, train_annotation, test_annotation)
     settings = PrepareSettings(lists=lists, **options)
     if dry_run:

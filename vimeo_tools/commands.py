@@ -149,6 +149,8 @@ def verify_command(
     anything is off.
     """
     with make_executor(workers, dask) as executor:
+        if dask:  # its workers have other working directories
+            gt, lq = gt.absolute(), lq.absolute()
         result = verify(gt, lq, executor=executor, **options)
     click.echo(f"{result}\n  {len(result.failures)} failed")
     report_failures(result.failures, report)

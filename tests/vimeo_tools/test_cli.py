@@ -154,6 +154,24 @@ def test_help_has_an_example(vimeo_prep):
         assert " ".join(["    vimeo-prep", *command]) in done.stdout
 
 
+def test_a_dask_cluster_and_shards_make_the_same_tree(vimeo_prep, septuplets, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    arguments = ["--generate-lq", "--output-dir"]
+    vimeo_prep(*arguments, tmp_path / "plain", cwd=septuplets)
+    cluster = {"n_workers": 2, "processes": False, "protocol": "tcp", "dashboard_address": None}
+    with distributed.LocalCluster(**cluster) as running:
+        address = running.scheduler_address
+        done = vimeo_prep(
+            *arguments, tmp_path / "dask", "--dask", address, cwd=septuplets.resolve()
+        )
+    assert (done.returncode, "21 frames" in done.stdout) == (0, True)
+    assert tree_bytes(tmp_path / "dask") == tree_bytes(tmp_path / "plain")
+    for shard in ("2/2", "1/2"):
+        options = ["--shard", shard, "--workers", 1]
+        assert vimeo_prep(*arguments, tmp_path / "shards", *options, cwd=septuplets).returncode == 0
+    assert tree_bytes(tmp_path / "shards") == tree_bytes(tmp_path / "plain")
+
+
 # --- interrupted and killed ---------------------------------------------------------------------
 
 
