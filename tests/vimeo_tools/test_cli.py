@@ -97,7 +97,7 @@ def test_bad_frames_and_lines_are_listed_in_a_file(vimeo_prep, septuplets):
     picture.convert("L").save(frames[2])
     picture.quantize(4).save(frames[3])
     picture.convert("RGBA").save(frames[4])
-    picture.convert("I;16").save(frames[5])
+    Image.fromarray(np.zeros((32, 48), np.uint16)).save(frames[5])
     frames[6].write_text("hello")
     lines = ["../../../etc", "/etc/passwd", "00001/0002", "one/two"]
     with (septuplets / "sep_trainlist.txt").open("ab") as file:
