@@ -1,6 +1,7 @@
 """Where frames come from: a septuplet folder, an LMDB, a plain folder of pictures; same pixels.
 
-A frame is named ``00001/0001/im1``; in a plain folder, by its file name without the suffix.
+LQ frames may also be made from GT frames as these are read. A frame is named ``00001/0001/im1``;
+in a plain folder, by its file name without the suffix.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from PIL import Image, UnidentifiedImageError
 
 from vimeo_tools.annotations import read_list
 from vimeo_tools.errors import FrameError, SettingsError
+from vimeo_tools.imresize import CONVENTIONS, Convention, downscale
 from vimeo_tools.lmdb_store import LmdbReader
 from vimeo_tools.png import decode_png, read_file
 from vimeo_tools.septuplets import (
@@ -42,6 +44,10 @@ class FrameSource(Protocol):
         """(H, W, 3) uint8, or (H, W) from a plain folder; a FrameError if it is not to be had."""
         ...
 
+    def where(self, name: str) -> str:
+        """The file or record that `read` reads, for messages."""
+        ...
+
 
 def clip_names(key: str, numbers: Iterable[int] = FRAME_NUMBERS) -> list[str]:
     """The names of a clip's frames."""
@@ -65,13 +71,21 @@ class SeptupletFolder:
 
     def read(self, name: str) -> Frame:
         """As `FrameSource.read`."""
-        return decode_png(read_file(self.root / f"{name}.png"))
+        return decode_png(read_file(self._path(name)))
+
+    def where(self, name: str) -> str:
+        """As `FrameSource.where`."""
+        return str(self._path(name))
+
+    def _path(self, name: str) -> Path:
+        return self.root / f"{name}.png"
 
 
 class LmdbFrames:
     """A database of either key profile."""
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._reader = LmdbReader(folder)
 
     def groups(self) -> list[list[str]]:
@@ -84,6 +98,48 @@ class LmdbFrames:
     def read(self, name: str) -> Frame:
         """As `FrameSource.read`."""
         return decode_png(self._reader.read(*_NAMES.parse(name)))
+
+    def where(self, name: str) -> str:
+        """As `FrameSource.where`."""
+        return f"{self._folder}, record {self._reader.profile.key(*_NAMES.parse(name))!r}"
+
+
+class LqFromGt:
+    """LQ frames that exist nowhere: `vimeo_tools.downscale` of GT frames as they are read.
+
+    Args:
+        gt: where the GT frames come from.
+        scale, convention: see `vimeo_tools.downscale`.
+
+    Raises:
+        SettingsError: a scale below 2 or an unknown convention.
+    """
+
+    def __init__(self, gt: FrameSource, scale: int = 4, convention: Convention = "double") -> None:
+        if scale < 2:
+            raise SettingsError(f"scale {scale}: need at least 2; 4 makes quarter-size frames")
+        if convention not in CONVENTIONS:
+            allowed = ", ".join(CONVENTIONS)
+            raise SettingsError(f"convention {convention!r}: allowed are {allowed}")
+        self._gt = gt
+        self._scale = scale
+        self._convention = convention
+
+    def groups(self) -> list[list[str]]:
+        """As `FrameSource.groups`: those of GT."""
+        return self._gt.groups()
+
+    def read(self, name: str) -> Frame:
+        """As `FrameSource.read`."""
+        return self.shrink(self._gt.read(name))
+
+    def shrink(self, gt_frame: Frame) -> Frame:
+        """What `read` returns, for a caller that has the GT frame already."""
+        return downscale(gt_frame, self._scale, self._convention)
+
+    def where(self, name: str) -> str:
+        """As `FrameSource.where`: the GT frame."""
+        return self._gt.where(name)
 
 
 class PictureFolder:
@@ -114,6 +170,10 @@ class PictureFolder:
                 return np.asarray(image)
         except (OSError, SyntaxError, UnidentifiedImageError) as error:
             raise FrameError(f"the picture cannot be decoded: {error}") from None
+
+    def where(self, name: str) -> str:
+        """As `FrameSource.where`."""
+        return str(self._paths.get(name, name))
 
 
 def open_source(path: Path, name_end: str = "") -> FrameSource:
