@@ -1,0 +1,332 @@
+"""The feed through MindSpore: columns, order over workers and ranks, errors, processes left."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vimeo_tools import downscale
+from vimeo_tools.augment import AugmentConfig, augment
+from vimeo_tools.errors import FrameError, SettingsError
+from vimeo_tools.jobs import available_workers
+from vimeo_tools.order import Evaluation, Sample, Training
+from vimeo_tools.pack import PackPlan, pack
+from vimeo_tools.png import FrameSize
+from vimeo_tools.samples import open_septuplets
+from vimeo_tools.septuplets import FRAME_NUMBERS, find_keys, frame_path
+
+pytest.importorskip("mindspore")
+
+from vimeo_tools.feed import create_dataset
+
+# MindSpore forks its workers in a process with threads, which Python 3.12 warns of.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+KEYS = [f"00001/{n:04d}" for n in range(1, 8)]
+SIZE = FrameSize(height=32, width=48)
+CROP = AugmentConfig(crop=5)
+needs_two = pytest.mark.skipif(available_workers() < 2, reason="needs two processors")
+WORKERS = [1, pytest.param(2, marks=needs_two)]
+
+
+@pytest.fixture
+def gt(tmp_path):
+    """Seven clips of noise."""
+    rng = np.random.default_rng(0)
+    for key in KEYS:
+        for number in FRAME_NUMBERS:
+            path = frame_path(tmp_path / "sequences", key, number)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(rng.integers(0, 256, (32, 48, 3), np.uint8)).save(path)
+    return tmp_path / "sequences"
+
+
+def children():
+    """Processes of this one, the workers of MindSpore among them."""
+    lists = Path("/proc/self/task").glob("*/children")
+    return {pid for path in lists for pid in path.read_text().split()}
+
+
+@pytest.fixture(autouse=True)
+def no_process_left():
+    before = children()
+    yield
+    assert children() <= before
+
+
+def collected(source, plan, workers=1):
+    """Columns of all batches, joined."""
+    batches = list(create_dataset(source, plan, workers))
+    names = batches[0] if batches else []
+    arrays = {n: [b[n] if n == "key" else b[n].asnumpy() for b in batches] for n in names}
+    return {name: np.concatenate(values) for name, values in arrays.items()}
+
+
+def clip_by_hand(gt, key):
+    frames = [np.asarray(Image.open(frame_path(gt, key, n))) for n in FRAME_NUMBERS]
+    return downscale(np.stack(frames)), np.stack(frames)
+
+
+# --- columns ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("workers", WORKERS)
+def test_training_columns(gt, workers):
+    source = open_septuplets(gt)
+    plan = Training(batch_size=2, augment=CROP, seed=4)
+    feed = create_dataset(source, plan, workers)
+    batches = list(feed)
+    assert len(batches) == len(feed) == 4
+    for step, batch in enumerate(batches):
+        assert sorted(batch) == ["gt", "lq"]
+        assert batch["lq"].shape == (2, 14, 3, 5, 5)
+        assert batch["gt"].shape == (2, 14, 3, 20, 20)
+        assert {str(value.dtype) for value in batch.values()} == {"Float32"}
+        for place in range(2):
+            sample = plan.samples(7)[2 * step + place]
+            expected = augment(*clip_by_hand(gt, KEYS[sample.clip]), CROP, plan.rng(sample))
+            for name, frames in zip(("lq", "gt"), expected, strict=True):
+                unit = frames.transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)
+                assert np.array_equal(batch[name].asnumpy()[place], unit)
+
+
+@pytest.mark.parametrize("workers", WORKERS)
+def test_evaluation_columns(gt, workers):
+    columns = collected(open_septuplets(gt), Evaluation(batch_size=2), workers)
+    assert columns["key"].tolist() == KEYS
+    assert columns["lq"].shape == (7, 7, 3, 8, 12)
+    assert columns["gt"].shape == (7, 7, 3, 32, 48)
+    for place, key in enumerate(KEYS):
+        for name, frames in zip(("lq", "gt"), clip_by_hand(gt, key), strict=True):
+            levels = columns[name][place] * 255
+            assert np.array_equal(np.rint(levels), frames.transpose(0, 3, 1, 2))
+    assert columns["gt"].max() == 1
+    assert columns["gt"].min() == 0
+
+
+def test_evaluation_of_the_centre_frame_alone(gt):
+    source = open_septuplets(gt, gt_numbers=[4])
+    whole = collected(open_septuplets(gt), Evaluation())
+    centre = collected(source, Evaluation())
+    assert np.array_equal(centre["gt"], whole["gt"][:, 3:4])
+    assert np.array_equal(centre["lq"], whole["lq"])
+
+
+# --- order --------------------------------------------------------------------------------------
+
+
+@needs_two
+def test_batches_do_not_depend_on_the_number_of_workers(gt):
+    plan = Training(batch_size=3, augment=CROP, seed=1, steps=range(6))
+    alone, shared = (collected(open_septuplets(gt), plan, workers) for workers in (1, 2))
+    assert np.array_equal(alone["lq"], shared["lq"])
+    assert np.array_equal(alone["gt"], shared["gt"])
+
+
+def test_batches_do_not_depend_on_the_number_of_ranks(gt):
+    source = open_septuplets(gt)
+    alone = collected(source, Training(4, CROP, seed=1, steps=range(5)))["gt"]
+    ranks = [collected(source, Training(2, CROP, 1, rank, 2, range(5)))["gt"] for rank in range(2)]
+    steps = [part.reshape(5, 2, *part.shape[1:]) for part in ranks]
+    assert np.array_equal(np.concatenate(steps, 1).reshape(alone.shape), alone)
+
+
+@pytest.mark.parametrize("workers", WORKERS)
+def test_resumed_in_mid_epoch_the_batches_are_the_same(gt, workers):
+    source = open_septuplets(gt)
+    whole = collected(source, Training(2, CROP, steps=range(8)))["gt"]
+    resumed = collected(source, Training(2, CROP, steps=range(5, 8)), workers)["gt"]
+    assert np.array_equal(resumed, whole[10:])
+
+
+def test_a_feed_may_be_gone_through_again(gt):
+    feed = create_dataset(open_septuplets(gt), Training(1, CROP), 1)
+    first, second = ([batch["gt"].asnumpy() for batch in feed] for _ in range(2))
+    assert np.array_equal(first, second)
+
+
+@pytest.mark.parametrize("world", [2, 3, 9])
+def test_over_all_ranks_each_clip_is_evaluated_once(gt, world):
+    source = open_septuplets(gt)
+    parts = [collected(source, Evaluation(2, rank, world)) for rank in range(world)]
+    keys = [key for part in parts if part for key in part["key"].tolist()]
+    assert sorted(keys) == KEYS
+
+
+def test_the_sample_of_a_seed_epoch_and_clip_is_fixed(gt):
+    """In another epoch another view; whoever asks for a (seed, epoch, clip), the same."""
+    source = open_septuplets(gt)
+    config = AugmentConfig(crop=5, mirror=0.0)
+    plans = [Training(1, config, steps=range(14)), Training(2, config, 0, 1, 2, range(4))]
+    views = {}
+    for plan in plans:
+        columns = collected(source, plan)
+        for sample, lq in zip(plan.samples(7), columns["lq"], strict=True):
+            assert np.array_equal(views.setdefault(sample, lq), lq)
+    assert not np.array_equal(views[Sample(0, 3)], views[Sample(1, 3)])
+
+
+# --- workers and databases ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("workers", WORKERS)
+def test_databases_are_read_by_workers_and_parent(gt, workers):
+    target = gt.with_name("gt.lmdb")
+    pack(PackPlan(gt, target, find_keys(gt), FRAME_NUMBERS, SIZE))
+    source = open_septuplets(target)
+    before = source[0].gt  # opens the database in this process
+    columns = collected(source, Evaluation(), workers)
+    assert np.array_equal(columns["gt"], collected(open_septuplets(gt), Evaluation())["gt"])
+    assert np.array_equal(source[0].gt, before)
+
+
+@pytest.mark.parametrize("workers", [0, -1, 10_000])
+def test_more_workers_than_processors_are_refused(gt, workers):
+    allowed = available_workers()
+    with pytest.raises(
+        SettingsError, match=f"^{workers} workers: this machine allows 1 to {allowed}"
+    ):
+        create_dataset(open_septuplets(gt), Evaluation(), workers)
+
+
+def test_by_default_all_processors_work(gt):
+    assert len(list(create_dataset(open_septuplets(gt), Evaluation()))) == 7
+
+
+# --- broken frames ------------------------------------------------------------------------------
+
+
+def break_frame(gt, key, how):
+    path = frame_path(gt, key, 5)
+    if how == "missing":
+        path.unlink()
+    elif how == "cut":
+        path.write_bytes(path.read_bytes()[:-50])
+    else:
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 255
+        path.write_bytes(data)
+    return path
+
+
+REASONS = {"missing": "is missing", "cut": "is truncated", "flipped": "is damaged"}
+
+
+@pytest.mark.parametrize("workers", WORKERS)
+@pytest.mark.parametrize("how", REASONS)
+def test_a_broken_frame_ends_the_run_with_its_path_and_reason(gt, workers, how):
+    path = break_frame(gt, KEYS[4], how)
+    seen = []
+    with pytest.raises(FrameError, match=f"^{path}: .*{REASONS[how]}"):
+        for batch in create_dataset(open_septuplets(gt), Evaluation(), workers):
+            seen += batch["key"].tolist()
+    assert seen == KEYS[:4]
+
+
+@pytest.mark.parametrize("workers", WORKERS)
+def test_a_broken_frame_in_training(gt, workers):
+    path = break_frame(gt, KEYS[2], "cut")
+    with pytest.raises(FrameError, match=str(path)):
+        list(create_dataset(open_septuplets(gt), Training(2, CROP), workers))
+
+
+@needs_two
+@pytest.mark.parametrize("leave", ["break", "raise"])
+def test_leaving_early_ends_the_workers(gt, leave):
+    before = children()
+    feed = create_dataset(open_septuplets(gt), Training(1, CROP, steps=range(10_000)), 2)
+    try:
+        for _ in feed:
+            assert children() > before
+            if leave == "break":
+                break
+            raise ArithmeticError
+    except ArithmeticError:
+        pass
+    assert children() == before
+
+
+# --- the end of the process ---------------------------------------------------------------------
+
+SCRIPT = """
+    import sys
+    from pathlib import Path
+    from vimeo_tools.feed import Training, create_dataset, open_septuplets
+    from vimeo_tools.augment import AugmentConfig
+
+    plan = Training(1, AugmentConfig(crop=5), steps=range(10_000_000))
+    feed = create_dataset(open_septuplets(Path(sys.argv[1])), plan, 2)
+    for i, _ in enumerate(feed):
+        if i == 3:
+            print("running", flush=True)
+"""
+
+
+def processes_of_session(leader):
+    """Those that ``leader`` started, also if it is gone."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(fields[3]) == leader and fields[0] != "Z":
+            found.append(int(path.parent.name))
+    return found
+
+
+def wait_for(condition, seconds):
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.05)
+    return condition()
+
+
+@needs_two
+@pytest.mark.parametrize("to_all", [True, False], ids=["Ctrl-C", "SIGINT to the parent alone"])
+def test_after_an_interrupt_no_process_is_left(gt, to_all):
+    process = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(SCRIPT), str(gt)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        assert process.stdout.readline() == "running\n"
+        assert len(processes_of_session(process.pid)) >= 3
+        (os.killpg if to_all else os.kill)(process.pid, signal.SIGINT)
+        _, printed = process.communicate(timeout=60)
+        assert "KeyboardInterrupt" in printed
+        assert process.returncode != 0
+        assert wait_for(lambda: not processes_of_session(process.pid), 5)
+    finally:
+        for pid in processes_of_session(process.pid):
+            os.kill(pid, signal.SIGKILL)
+
+
+# --- refusals -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "plan, message",
+    [
+        (Training(), "crop 64 of LQ frames of 12x8: need at most 8"),
+        (Training(2, AugmentConfig(crop=None)), "transpose 0.5 of whole frames of 12x8"),
+    ],
+)
+def test_a_plan_must_fit_the_clips(gt, plan, message):
+    with pytest.raises(SettingsError, match=message):
+        create_dataset(open_septuplets(gt), plan)
+
+
+def test_training_needs_all_gt_frames(gt):
+    with pytest.raises(SettingsError, match="training needs all 7"):
+        create_dataset(open_septuplets(gt, gt_numbers=[4]), Training(1, CROP))
