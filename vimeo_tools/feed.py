@@ -17,7 +17,7 @@ import numpy.typing as npt
 from mindspore import dataset as msds
 
 from vimeo_tools import errors
-from vimeo_tools.augment import Augmentation, draw, mirror
+from vimeo_tools.augment import Augmentation, draw
 from vimeo_tools.errors import SettingsError, VimeoToolsError
 from vimeo_tools.jobs import available_workers
 from vimeo_tools.order import Evaluation, Training
@@ -35,7 +35,6 @@ __all__ = [
 
 Batch = dict[str, Any]
 _COLUMNS = ["lq", "gt", "key", "mirrored", "error"]
-_TIME_AXIS = 1
 
 
 def create_dataset(
@@ -156,9 +155,13 @@ def _raise_first(messages: npt.NDArray[np.str_]) -> None:
 
 
 def _to_tensor(frames: npt.NDArray[np.uint8], mirrored: bool) -> Any:
+    """float32 in 0..1 of (B, T, ...) uint8; mirrored in time as `augment.mirror` does."""
+    batch, count, *shape = frames.shape
+    unit = np.empty((batch, count * (1 + mirrored), *shape), np.float32)
+    np.divide(frames, np.float32(255), out=unit[:, :count])
     if mirrored:
-        frames = mirror(frames, _TIME_AXIS)
-    return mindspore.Tensor.from_numpy(np.divide(frames, np.float32(255), dtype=np.float32))
+        unit[:, count:] = unit[:, count - 1 :: -1]
+    return mindspore.Tensor.from_numpy(unit)
 
 
 def _check_stackable(source: SeptupletSource, plan: Training) -> None:

@@ -87,23 +87,20 @@ class SeptupletSource:
             FrameError: names the frame that is missing, damaged or of another size.
             LmdbError: a database cannot be opened.
         """
+        order = FRAME_NUMBERS[::-1] if augmentation.reverse else FRAME_NUMBERS
+        gt_order = [number for number in order if number in self.gt_numbers]
+        key = self.keys[index]
+        if isinstance(self._lq, LqFromGt):
+            gt = dict(zip(order, _read_clip(self._gt, key, order, self.gt_size), strict=True))
+            # After the last decode: in turns, both kinds of work are slower.
+            lq_frames = [self._lq.shrink(frame) for frame in gt.values()]
+            gt_frames = [gt[number] for number in gt_order]
+        else:
+            lq_frames = _read_clip(self._lq, key, order, self.lq_size)
+            gt_frames = _read_clip(self._gt, key, gt_order, self.gt_size)
         clip = self.blank(augmentation)
-        steps = FRAME_NUMBERS[::-1] if augmentation.reverse else FRAME_NUMBERS
-        names = clip_names(self.keys[index], steps)
-        gt_place = 0
-        for place, (number, name) in enumerate(zip(steps, names, strict=True)):
-            wanted = number in self.gt_numbers
-            if wanted or isinstance(self._lq, LqFromGt):
-                gt_frame = _read(self._gt, name, self.gt_size)
-            if wanted:
-                view = turn(gt_frame, augmentation, self.scale)
-                clip.gt[gt_place] = view.transpose(2, 0, 1)
-                gt_place += 1
-            if isinstance(self._lq, LqFromGt):
-                lq_frame = self._lq.shrink(gt_frame)
-            else:
-                lq_frame = _read(self._lq, name, self.lq_size)
-            clip.lq[place] = turn(lq_frame, augmentation).transpose(2, 0, 1)
+        _fill(clip.lq, [turn(frame, augmentation) for frame in lq_frames])
+        _fill(clip.gt, [turn(frame, augmentation, self.scale) for frame in gt_frames])
         return clip
 
     def blank(self, augmentation: Augmentation = _AS_THEY_ARE) -> Clip:
@@ -162,6 +159,12 @@ def _open(path: Path) -> FrameSource:
     return source
 
 
+def _read_clip(
+    source: FrameSource, key: str, numbers: Sequence[int], size: FrameSize
+) -> list[Frame]:
+    return [_read(source, name, size) for name in clip_names(key, numbers)]
+
+
 def _read(source: FrameSource, name: str, size: FrameSize | None = None) -> Frame:
     """A frame of that size; a FrameError names its file."""
     try:
@@ -171,6 +174,12 @@ def _read(source: FrameSource, name: str, size: FrameSize | None = None) -> Fram
     except FrameError as error:
         raise FrameError(f"{source.where(name)}: {error}") from None
     return frame
+
+
+def _fill(places: npt.NDArray[np.uint8], frames: Sequence[Frame]) -> None:
+    """Copy (H, W, C) frames into (T, C, H, W)."""
+    for place, frame in zip(places, frames, strict=True):
+        place[:] = frame.transpose(2, 0, 1)
 
 
 def _scale(gt: FrameSize, lq: FrameSize) -> int:
