@@ -1,26 +1,18 @@
-"""The feed through MindSpore: columns, order over workers and ranks, errors, processes left."""
-
-import os
-import signal
-import subprocess
-import sys
-import textwrap
-import time
-from pathlib import Path
+"""The feed through MindSpore: columns, order over workers and ranks."""
 
 import numpy as np
 import pytest
-from PIL import Image
 
+from tests.vimeo_tools.noise import read_frames, write_noise
 from vimeo_tools import downscale
 from vimeo_tools.augment import AugmentConfig, augment
-from vimeo_tools.errors import FrameError, SettingsError
+from vimeo_tools.errors import SettingsError
 from vimeo_tools.jobs import available_workers
 from vimeo_tools.order import Evaluation, Sample, Training
 from vimeo_tools.pack import PackPlan, pack
 from vimeo_tools.png import FrameSize
 from vimeo_tools.samples import open_septuplets
-from vimeo_tools.septuplets import FRAME_NUMBERS, find_keys, frame_path
+from vimeo_tools.septuplets import FRAME_NUMBERS, find_keys
 
 pytest.importorskip("mindspore")
 
@@ -39,26 +31,7 @@ WORKERS = [1, pytest.param(2, marks=needs_two)]
 @pytest.fixture
 def gt(tmp_path):
     """Seven clips of noise."""
-    rng = np.random.default_rng(0)
-    for key in KEYS:
-        for number in FRAME_NUMBERS:
-            path = frame_path(tmp_path / "sequences", key, number)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(rng.integers(0, 256, (32, 48, 3), np.uint8)).save(path)
-    return tmp_path / "sequences"
-
-
-def children():
-    """Processes of this one, the workers of MindSpore among them."""
-    lists = Path("/proc/self/task").glob("*/children")
-    return {pid for path in lists for pid in path.read_text().split()}
-
-
-@pytest.fixture(autouse=True)
-def no_process_left():
-    before = children()
-    yield
-    assert children() <= before
+    return write_noise(tmp_path / "sequences", KEYS, SIZE)
 
 
 def collected(source, plan, workers=1):
@@ -70,8 +43,8 @@ def collected(source, plan, workers=1):
 
 
 def clip_by_hand(gt, key):
-    frames = [np.asarray(Image.open(frame_path(gt, key, n))) for n in FRAME_NUMBERS]
-    return downscale(np.stack(frames)), np.stack(frames)
+    frames = read_frames(gt, key)
+    return downscale(frames), frames
 
 
 # --- columns ------------------------------------------------------------------------------------
@@ -198,118 +171,6 @@ def test_more_workers_than_processors_are_refused(gt, workers):
 
 def test_by_default_all_processors_work(gt):
     assert len(list(create_dataset(open_septuplets(gt), Evaluation()))) == 7
-
-
-# --- broken frames ------------------------------------------------------------------------------
-
-
-def break_frame(gt, key, how):
-    path = frame_path(gt, key, 5)
-    if how == "missing":
-        path.unlink()
-    elif how == "cut":
-        path.write_bytes(path.read_bytes()[:-50])
-    else:
-        data = bytearray(path.read_bytes())
-        data[len(data) // 2] ^= 255
-        path.write_bytes(data)
-    return path
-
-
-REASONS = {"missing": "is missing", "cut": "is truncated", "flipped": "is damaged"}
-
-
-@pytest.mark.parametrize("workers", WORKERS)
-@pytest.mark.parametrize("how", REASONS)
-def test_a_broken_frame_ends_the_run_with_its_path_and_reason(gt, workers, how):
-    path = break_frame(gt, KEYS[4], how)
-    seen = []
-    with pytest.raises(FrameError, match=f"^{path}: .*{REASONS[how]}"):
-        for batch in create_dataset(open_septuplets(gt), Evaluation(), workers):
-            seen += batch["key"].tolist()
-    assert seen == KEYS[:4]
-
-
-@pytest.mark.parametrize("workers", WORKERS)
-def test_a_broken_frame_in_training(gt, workers):
-    path = break_frame(gt, KEYS[2], "cut")
-    with pytest.raises(FrameError, match=str(path)):
-        list(create_dataset(open_septuplets(gt), Training(2, CROP), workers))
-
-
-@needs_two
-@pytest.mark.parametrize("leave", ["break", "raise"])
-def test_leaving_early_ends_the_workers(gt, leave):
-    before = children()
-    feed = create_dataset(open_septuplets(gt), Training(1, CROP, steps=range(10_000)), 2)
-    try:
-        for _ in feed:
-            assert children() > before
-            if leave == "break":
-                break
-            raise ArithmeticError
-    except ArithmeticError:
-        pass
-    assert children() == before
-
-
-# --- the end of the process ---------------------------------------------------------------------
-
-SCRIPT = """
-    import sys
-    from pathlib import Path
-    from vimeo_tools.feed import Training, create_dataset, open_septuplets
-    from vimeo_tools.augment import AugmentConfig
-
-    plan = Training(1, AugmentConfig(crop=5), steps=range(10_000_000))
-    feed = create_dataset(open_septuplets(Path(sys.argv[1])), plan, 2)
-    for i, _ in enumerate(feed):
-        if i == 3:
-            print("running", flush=True)
-"""
-
-
-def processes_of_session(leader):
-    """Those that ``leader`` started, also if it is gone."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = path.read_text().rpartition(")")[2].split()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if int(fields[3]) == leader and fields[0] != "Z":
-            found.append(int(path.parent.name))
-    return found
-
-
-def wait_for(condition, seconds):
-    end = time.monotonic() + seconds
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.05)
-    return condition()
-
-
-@needs_two
-@pytest.mark.parametrize("to_all", [True, False], ids=["Ctrl-C", "SIGINT to the parent alone"])
-def test_after_an_interrupt_no_process_is_left(gt, to_all):
-    process = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(SCRIPT), str(gt)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        assert process.stdout.readline() == "running\n"
-        assert len(processes_of_session(process.pid)) >= 3
-        (os.killpg if to_all else os.kill)(process.pid, signal.SIGINT)
-        _, printed = process.communicate(timeout=60)
-        assert "KeyboardInterrupt" in printed
-        assert process.returncode != 0
-        assert wait_for(lambda: not processes_of_session(process.pid), 5)
-    finally:
-        for pid in processes_of_session(process.pid):
-            os.kill(pid, signal.SIGKILL)
 
 
 # --- refusals -----------------------------------------------------------------------------------

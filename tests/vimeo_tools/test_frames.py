@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.vimeo_tools.noise import read_frames, write_noise
 from vimeo_tools import downscale
 from vimeo_tools.annotations import ANNOTATION_FORMS, write_annotation
 from vimeo_tools.augment import AugmentConfig, augment, draw
@@ -28,12 +29,7 @@ KEYS = ["00001/0001", "00001/0002", "00002/0001"]
 def trees(tmp_path_factory):
     """``sequences``, ``BIx4`` (double), ``BIx4-uint8`` and databases of the first two."""
     root = tmp_path_factory.mktemp("septuplets")
-    rng = np.random.default_rng(0)
-    for key in KEYS:
-        for number in FRAME_NUMBERS:
-            path = frame_path(root / "sequences", key, number)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(rng.integers(0, 256, (32, 48, 3), np.uint8)).save(path)
+    write_noise(root / "sequences", KEYS, SIZE)
     for name, convention in (("BIx4", "double"), ("BIx4-uint8", "uint8")):
         settings = LqSettings(convention, 4, SIZE)
         downsample_tree(root / "sequences", root / name, KEYS, settings)
@@ -80,10 +76,7 @@ def opened(trees, backing, **options):
 
 def by_hand(trees, key, lq="BIx4"):
     """(7, H, W, 3) of LQ and of GT, by Pillow alone."""
-    return [
-        np.stack([np.asarray(Image.open(frame_path(trees / name, key, n))) for n in FRAME_NUMBERS])
-        for name in (lq, "sequences")
-    ]
+    return read_frames(trees / lq, key), read_frames(trees / "sequences", key)
 
 
 def channels_first(frames):
@@ -236,14 +229,9 @@ def test_a_source_is_pickled_without_its_handle(trees):
 
 
 @pytest.fixture
-def copy(trees, tmp_path):
+def copy(tmp_path):
     """A GT tree of its own, to be broken."""
-    for key in KEYS:
-        for number in FRAME_NUMBERS:
-            path = frame_path(tmp_path / "sequences", key, number)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(frame_path(trees / "sequences", key, number).read_bytes())
-    return tmp_path / "sequences"
+    return write_noise(tmp_path / "sequences", KEYS, SIZE)
 
 
 def test_a_missing_frame_is_named(copy):
