@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import mindspore  # type: ignore
+import mindspore
 import numpy as np
 import numpy.typing as npt
 from mindspore import dataset as msds
@@ -100,6 +100,28 @@ class Feed:
             pipeline.stop()
             # The workers end with the last reference.
             del pipeline
+
+    def get_dataset_size(self) -> int:
+        """The number of batches, by the name that MindSpore's data sets use."""
+        return len(self)
+
+    def create_dict_iterator(
+        self, num_epochs: int = 1, output_numpy: bool = False
+    ) -> Iterator[Batch]:
+        """The batches ``num_epochs`` times, by the name that MindSpore's data sets use.
+
+        Args:
+            num_epochs: how often the plan is run through.
+            output_numpy: arrays instead of tensors.
+
+        Raises:
+            FrameError: as iterating does.
+        """
+        for _ in range(num_epochs):
+            for batch in self:
+                if output_numpy:
+                    batch.update(lq=batch["lq"].asnumpy(), gt=batch["gt"].asnumpy())
+                yield batch
 
     def _start(self) -> Any:
         rows = msds.GeneratorDataset(

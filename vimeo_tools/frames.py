@@ -6,7 +6,6 @@ in a plain folder, by its file name without the suffix.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -93,7 +92,6 @@ class LmdbFrames:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._reader = LmdbReader(folder)
-        self._pid = os.getpid()
 
     def groups(self) -> list[list[str]]:
         """As `FrameSource.groups`: the frames that meta_info.txt names."""
@@ -104,10 +102,6 @@ class LmdbFrames:
 
     def read(self, name: str) -> Frame:
         """As `FrameSource.read`."""
-        if self._pid != os.getpid():
-            # LMDB refuses to open what a fork has carried over as open; here that is only let go.
-            self._reader.close()
-            self._pid = os.getpid()
         return decode_png(self._reader.read(*_NAMES.parse(name)))
 
     def where(self, name: str) -> str:

@@ -70,6 +70,16 @@ def test_training_columns(gt, workers):
                 assert np.array_equal(batch[name].asnumpy()[place], unit)
 
 
+def test_it_answers_to_the_names_of_mindspores_data_sets(gt):
+    feed = create_dataset(open_septuplets(gt), Training(augment=CROP, seed=4), 1)
+    batches = list(feed)
+    twice = list(feed.create_dict_iterator(num_epochs=2, output_numpy=True))
+    assert feed.get_dataset_size() == len(batches) == 7
+    for batch, array in zip([*batches, *batches], twice, strict=True):
+        assert isinstance(array["gt"], np.ndarray)
+        assert np.array_equal(batch["lq"].asnumpy(), array["lq"])
+
+
 @pytest.mark.parametrize("workers", WORKERS)
 def test_evaluation_columns(gt, workers):
     columns = collected(open_septuplets(gt), Evaluation(batch_size=2), workers)
