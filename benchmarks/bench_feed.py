@@ -5,18 +5,21 @@
 
 Without a folder 24 clips are synthesized. A sample is RVRT's: 7 frames, cropped 64 and 256, turned,
 mirrored to 14, float32. The floor decodes the PNGs with Pillow in as many processes and does
-nothing else. Where torch is installed, a DataLoader does the same with as many workers. Starting
-the workers is part of each turn. --memory goes through an epoch of 1,000 clips instead.
+nothing else. Where torch is installed, a DataLoader does the same with as many workers. Time runs
+from the first sample to the last: a training run starts its workers once.
+--memory goes through an epoch of 1,000 clips instead.
 """
 
 import argparse
+import statistics
 import tempfile
+import time
 from concurrent.futures import wait
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from timing import measure, show
+from timing import show
 
 from vimeo_tools.augment import augment
 from vimeo_tools.downsample import LqSettings, downsample_tree
@@ -60,12 +63,14 @@ def decode_clip(roots, key):
 
 
 def run_floor(pool, roots, keys):
+    start = time.perf_counter()
     if pool is None:
         for key in keys:
             decode_clip(roots, key)
     else:
         for future in wait([pool.submit(decode_clip, roots, key) for key in keys]).done:
             future.result()
+    return time.perf_counter() - start
 
 
 # --- a plain DataLoader -------------------------------------------------------------------------
@@ -94,34 +99,46 @@ class PlainDataset:
         return [torch.from_numpy(a.transpose(0, 3, 1, 2).copy()).float() / 255 for a in pair]
 
 
-def run_loader(dataset, workers):
-    for _ in torch.utils.data.DataLoader(dataset, batch_size=1, num_workers=workers):
-        pass
-
-
 # --- both ---------------------------------------------------------------------------------------
 
 
-def run_feed(feed):
-    for _ in feed:
+def steady_seconds(batches):
+    """From the first to the last, for one more than are counted."""
+    rest = iter(batches)
+    next(rest)
+    start = time.perf_counter()
+    for _ in rest:
         pass
+    return time.perf_counter() - start
+
+
+def measure(calls, rounds):
+    """As `timing.measure`, of calls that return their seconds."""
+    seconds = {name: [] for name in calls}
+    for turn in range(rounds + 1):
+        for name, call in calls.items():
+            taken = call()
+            if turn:
+                seconds[name].append(taken)
+    return {name: statistics.median(times) for name, times in seconds.items()}
 
 
 def bench(backings, workers, samples, rounds):
     gt, lq = backings["folder"]
     keys = find_keys(gt)
     keys = [keys[i % len(keys)] for i in range(samples)]
-    plan = Training(steps=range(samples))
+    plan = Training(steps=range(samples + 1))
     floors = {"folder": (gt, lq), "LMDB": (gt, lq), "LQ on the fly": (gt,)}
     with process_pool(workers) as pool:
         calls = {}
         for name, paths in backings.items():
             feed = create_dataset(open_septuplets(*paths), plan, workers)
             calls[f"floor, {name}"] = lambda roots=floors[name]: run_floor(pool, roots, keys)
-            calls[f"ours, {name}"] = lambda feed=feed: run_feed(feed)
+            calls[f"ours, {name}"] = lambda feed=feed: steady_seconds(feed)
             if torch and name != "LMDB":
-                data = PlainDataset(*paths, plan, samples)
-                calls[f"DataLoader, {name}"] = lambda data=data: run_loader(data, workers)
+                data = PlainDataset(*paths, plan, samples + 1)
+                loader = torch.utils.data.DataLoader(data, num_workers=workers)
+                calls[f"DataLoader, {name}"] = lambda loader=loader: steady_seconds(loader)
         medians = measure(calls, rounds)
     for name in backings:
         chosen = {call: seconds for call, seconds in medians.items() if call.endswith(name)}
