@@ -45,7 +45,8 @@ def _lanczos(lobes: int) -> Callable[[Float64], Float64]:
     def kernel(x: Float64) -> Float64:
         pi_x = np.pi * x
         value = (np.sin(pi_x) * np.sin(pi_x / lobes) + _EPS) / (pi_x * pi_x / lobes + _EPS)
-        return value * (np.abs(x) < lobes)
+        windowed: Float64 = value * (np.abs(x) < lobes)
+        return windowed
 
     return kernel
 
