@@ -117,11 +117,14 @@ class LmdbReader:
 
         Raises:
             FrameError: the database has no such record.
-            LmdbError: the database cannot be opened.
+            LmdbError: the database cannot be opened, or is damaged at that place.
         """
         name = self.profile.key(key, number)
-        with _environment(self._folder).begin() as transaction:
-            value = transaction.get(name.encode("ascii"))
+        try:
+            with _environment(self._folder).begin() as transaction:
+                value = transaction.get(name.encode("ascii"))
+        except lmdb.Error as error:
+            raise LmdbError(f"{self._folder}: {name!r} cannot be read: {error}") from None
         if value is None:
             raise FrameError(f"{self._folder}: has no record {name!r}")
         return bytes(value)
