@@ -99,6 +99,8 @@ def downsample_clip(
             skipped += 1
             continue
         try:
+            if not done:
+                target.parent.mkdir(parents=True, exist_ok=True)
             _downsample_frame(source, target, settings)
             done += 1
         except FrameError as error:
@@ -113,7 +115,6 @@ def downsample_clip(
 def _downsample_frame(source: Path, target: Path, settings: LqSettings) -> None:
     gt = decode_png(read_file(source), settings.gt_size)
     lq = encode_png(downscale(gt, settings.scale, settings.convention))
-    target.parent.mkdir(parents=True, exist_ok=True)
     write_file(target, lq)
 
 

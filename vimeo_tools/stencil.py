@@ -8,6 +8,7 @@ mantissa has, in whatever order a BLAS adds them, so each pass becomes a few sma
 
 from __future__ import annotations
 
+import threading
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -26,6 +27,7 @@ _BLOCK_COLUMNS = 4
 _STRIP_BLOCKS = 8
 # A product over interleaved channels does as many times the needed work, so wide pixels are cut.
 _MAX_CHANNELS = 4
+_thread = threading.local()
 _MANTISSA_BITS: dict[np.dtype[Any], int] = {np.dtype(np.float32): 24, np.dtype(np.float64): 53}
 
 
@@ -102,8 +104,33 @@ def _reach(stencil: Stencil, length: int, outputs: int) -> Index:
     return border_index(np.arange(stencil.first, stencil.first + read), length, stencil.border)
 
 
+def _fill(target: FloatArray, source: npt.NDArray[Any], reach: Index, position: int) -> None:
+    """``target[i] = source[reach[i]]`` on axis 0, where ``reach`` is the border rule applied to
+    ``position + i``: one plain copy of what lies inside."""
+    start = max(0, -position)
+    stop = max(start, min(len(reach), len(source) - position))
+    target[start:stop] = source[position + start : position + stop]
+    target[:start] = source[reach[:start]]
+    target[stop:] = source[reach[stop:]]
+
+
+def _scratch(use: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> FloatArray:
+    """An array of this thread, with anything in it, kept for the next frame of the same size.
+
+    Between decodes of frames, memory fresh from the system costs more time than the sums.
+    """
+    kept: FloatArray | None = getattr(_thread, use, None)
+    if kept is None or kept.shape != shape or kept.dtype != dtype:
+        kept = np.empty(shape, dtype)
+        setattr(_thread, use, kept)
+    return kept
+
+
 def shrink_rows(samples: npt.NDArray[Any], stencil: Stencil, dtype: np.dtype[Any]) -> FloatArray:
-    """Along axis 0 of (H, W, C): (ceil(H/step), W, C) of ``dtype``, not rounded."""
+    """Along axis 0 of (H, W, C): (ceil(H/step), W, C) of ``dtype``, not rounded.
+
+    The result lies in memory that the next call in this thread reuses.
+    """
     height, width, channels = samples.shape
     out_height = -(-height // stencil.step)
     blocks = -(-out_height // _BLOCK_ROWS)
@@ -111,11 +138,14 @@ def shrink_rows(samples: npt.NDArray[Any], stencil: Stencil, dtype: np.dtype[Any
     band = _band(stencil, _BLOCK_ROWS, 1, dtype)
     block_step = stencil.step * _BLOCK_ROWS
     rows = samples.reshape(height, width * channels)
-    out = np.empty((blocks, _BLOCK_ROWS, width * channels), dtype)
+    out = _scratch("rows", (blocks, _BLOCK_ROWS, rows.shape[1]), dtype)
+    longest = block_step * (_STRIP_BLOCKS - 1) + band.shape[1]
+    strip = _scratch("strip", (longest, rows.shape[1]), dtype)
     for first in range(0, blocks, _STRIP_BLOCKS):
         count = min(_STRIP_BLOCKS, blocks - first)
         read = block_step * (count - 1) + band.shape[1]
-        strip = rows[reach[first * block_step :][:read]].astype(dtype)
+        start = first * block_step
+        _fill(strip[:read], rows, reach[start : start + read], start + stencil.first)
         spans = as_strided(
             strip,
             (count, band.shape[1], strip.shape[1]),
@@ -135,11 +165,8 @@ def shrink_columns(samples: npt.NDArray[Any], stencil: Stencil, dtype: np.dtype[
     out_width = -(-width // stencil.step)
     blocks = -(-out_width // _BLOCK_COLUMNS)
     reach = _reach(stencil, width, blocks * _BLOCK_COLUMNS)
-    inner = np.s_[-stencil.first : width - stencil.first]
-    padded = np.empty((height, len(reach), channels), dtype)
-    padded[:, inner] = samples
-    padded[:, : inner.start] = samples[:, reach[: inner.start]]
-    padded[:, inner.stop :] = samples[:, reach[inner.stop :]]
+    padded = _scratch("columns", (height, len(reach), channels), dtype)
+    _fill(padded.swapaxes(0, 1), samples.swapaxes(0, 1), reach, stencil.first)
     band = _band(stencil, _BLOCK_COLUMNS, channels, dtype)
     block = _BLOCK_COLUMNS * channels
     spans = as_strided(

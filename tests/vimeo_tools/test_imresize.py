@@ -1,5 +1,7 @@
 """imresize against MATLAB's own pictures, against a slow oracle, and against bad input."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -216,6 +218,15 @@ def test_batches_equal_single_frames():
     single = imresize(frames[1], (7, 9), "lanczos3", border="replicate")
     assert differing(resized[1], single) == 0
     assert imresize_batch(frames[..., 0], 0.5).shape == (3, 10, 12)
+
+
+def test_frames_in_threads_do_not_touch_each_other():
+    rng = np.random.default_rng(0)
+    frames = [rng.integers(0, 256, (64, 48 + 4 * n, 3), dtype=np.uint8) for n in range(6)] * 8
+    alone = [downscale(frame) for frame in frames]
+    with ThreadPoolExecutor(4) as threads:
+        together = list(threads.map(downscale, frames))
+    assert all(differing(a, b) == 0 for a, b in zip(alone, together, strict=True))
 
 
 def test_float_samples_are_neither_scaled_nor_clipped():
