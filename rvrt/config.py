@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 _Triple = tuple[int, int, int]
@@ -106,13 +107,12 @@ class RVRTConfig(_NetworkConfig):
             isinstance(groups, int) and groups > 0 and groups % 2 == 0,
             f"deformable_groups={groups!r}: expected an even number, half for k and half for v",
         )
-        for name, parts in (("half the groups", groups // 2), ("the heads", self.attention_heads)):
-            _require(
-                self.attention_dim % parts == 0,
-                f"2 * embed_dim = {self.attention_dim} channels cannot be cut into {parts} equal "
-                f"parts ({name}: deformable_groups={groups}, "
-                f"attention_heads={self.attention_heads})",
-            )
+        parts = math.lcm(groups // 2, self.attention_heads)
+        _require(
+            self.attention_dim % parts == 0,
+            f"deformable_groups={groups} and attention_heads={self.attention_heads} cut "
+            f"2 * embed_dim = {self.attention_dim} channels into {parts} parts, which are not equal",
+        )
         _require(self.max_offset > 0, f"max_offset={self.max_offset}: expected pixels, above 0")
         _require(self.offset_dim > 0, f"offset_dim={self.offset_dim}: expected 1 or more")
 

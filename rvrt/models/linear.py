@@ -93,12 +93,16 @@ class Conv(nn.Cell):
         self.chunk_floats = chunk_mb * 2**18
 
     def construct(self, x_RI: Tensor, shape: Shape) -> Tensor:  # noqa: N803
-        weight = ops.cast(self.weight, x_RI.dtype).reshape(self.outputs, self.inputs, self.taps)
+        return self.convolve(x_RI, self.weight, self.bias, shape)
+
+    def convolve(self, x: Tensor, weight: Tensor, bias: Tensor, shape: Shape) -> Tensor:
+        """The layer with another order of weights."""
+        weight = ops.cast(weight, x.dtype)
         if self.taps == 1:
-            out = ops.MatMul(transpose_b=True)(x_RI, weight.reshape(self.outputs, self.inputs))
+            out = ops.MatMul(transpose_b=True)(x, weight.reshape(self.outputs, self.inputs))
         else:
-            out = self._frames(x_RI, weight, shape)
-        out = ops.bias_add(out, ops.cast(self.bias, x_RI.dtype))
+            out = self._frames(x, weight.reshape(self.outputs, self.inputs, self.taps), shape)
+        out = ops.bias_add(out, ops.cast(bias, x.dtype))
         return out if self.slope is None else leaky_relu(out, self.slope)
 
     def _frames(self, x: Tensor, weight: Tensor, shape: Shape) -> Tensor:

@@ -1,0 +1,323 @@
+"""Guided deformable attention: Liang et al. 2022, section 3.3.
+
+Each pixel of a clip attends to samples of the previous clip's two frames around where the flows
+point. Sampling is folded into the attention: with the four pixels of a cell as keys, a score is
+bilinear in their four products with the query, and a weight spreads over their four values. So the
+samples themselves are never formed; one gather and one batched product stand for both.
+"""
+
+# B clips  H height  W width  C channels  P=B*2*H*W pixels of the clips  h heads
+# G groups of the keys (half of all groups)  U sub-heads of a group  D channels of a sub-head
+# K taps  S=2*K samples of a query  Q pixels of a chunk
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+
+import mindspore as ms
+import numpy as np
+from mindspore import Tensor, nn, ops
+
+from rvrt.config import Execution, RVRTConfig
+from rvrt.models.flow_warp import cells, split_position
+from rvrt.models.linear import Conv, Linear, linear
+from rvrt.models.rows import as_constant, gather_rows, with_zero_row
+from rvrt.models.rstb import Mlp
+
+_SLOTS = 2
+_EXACT_INDEX = 2**24  # whole numbers up to here are exact in float32
+
+
+def plan_bilinear(samples: int) -> np.ndarray:
+    """Corner values (S, 4) to the coefficients of 1, fx, fy, fx*fy, each (S): (4*S, 4*S)."""
+    corner = np.array([[1, -1, -1, 1], [0, 1, 0, -1], [0, 0, 1, -1], [0, 0, 0, 1]], np.float32)
+    matrix = np.einsum("st,cp->scpt", np.eye(samples, dtype=np.float32), corner)
+    return matrix.reshape(4 * samples, 4 * samples)
+
+
+def plan_sum(samples: int) -> np.ndarray:
+    """Sum of the four coefficients of each sample: (4*S, S)."""
+    return np.tile(np.eye(samples, dtype=np.float32), (4, 1))
+
+
+def plan_offset_rows(groups: int, taps: int) -> np.ndarray:
+    """Outputs of the offset convolution, parted: (half, yx, G*S) int32, half 0 for k and 1 for v.
+
+    The official order is (slot, half, group, tap, yx).
+    """
+    order = np.arange(_SLOTS * groups * taps * 2).reshape(_SLOTS, 2, groups // 2, taps, 2)
+    return order.transpose(1, 4, 2, 0, 3).reshape(2, 2, -1).astype(np.int32)
+
+
+def plan_mean(groups: int, taps: int) -> np.ndarray:
+    """Mean over groups and taps for each slot: (G*S, 2)."""
+    matrix = np.zeros((groups, _SLOTS, taps, _SLOTS), np.float32)
+    for slot in range(_SLOTS):
+        matrix[:, slot, :, slot] = 1 / (groups * taps)
+    return matrix.reshape(-1, _SLOTS)
+
+
+def plan_spread(groups: int, window: tuple[int, int], axis: int) -> np.ndarray:
+    """(flow to slot 0, flow to slot 1, pixel, 1) to base positions (group, slot, tap): (4, G*S)."""
+    kh, kw = window
+    tap = np.stack(np.mgrid[:kh, :kw]).reshape(2, -1)[axis] - (kh // 2, kw // 2)[axis]
+    spread = np.zeros((4, groups, _SLOTS, kh * kw), np.float32)
+    spread[0, :, 0] = spread[1, :, 1] = spread[2] = 1
+    spread[3] = tap
+    return spread.reshape(4, -1)
+
+
+def plan_pixel(batch: int, h: int, w: int, axis: int) -> np.ndarray:
+    """(pixel coordinate, 1) of every pixel of B clips: (P, 2) float32; axis 0 is y."""
+    grid = np.tile(np.mgrid[:h, :w][axis].reshape(-1), 2 * batch)
+    return np.stack([grid, np.ones_like(grid)], 1).astype(np.float32)
+
+
+def plan_first_row(batch: int, h: int, w: int, groups: int, taps: int) -> np.ndarray:
+    """First row of the (frame, cell, group) table that each sample reads, cell (0, 0).
+
+    Slot n of output frame j reads frame (n + j) mod 2: (P, G*S) float32.
+    """
+    frame = np.arange(2 * batch)
+    read = frame[:, None] // 2 * 2 + (frame[:, None] + np.arange(_SLOTS)) % 2
+    first = (read * (h + 1) * (w + 1) + (w + 2))[:, None, :] * groups
+    rows = first + np.arange(groups)[:, None]
+    rows = np.repeat(np.repeat(rows, h * w, 0), taps, 2)
+    return rows.reshape(2 * batch * h * w, -1).astype(np.float32)
+
+
+def plan_blocks(pixels: int, groups: int, subheads: int) -> np.ndarray:
+    """Rows of sub-heads laid out block-diagonally, zero row elsewhere: (Q*G, U, U) int32."""
+    rows = np.full((pixels * groups, subheads, subheads), pixels * groups * subheads)
+    diagonal = np.arange(subheads)
+    rows[:, diagonal, diagonal] = np.arange(pixels * groups * subheads).reshape(-1, subheads)
+    return rows.reshape(-1).astype(np.int32)
+
+
+def plan_diagonal(pixels: int, groups: int, subheads: int) -> np.ndarray:
+    """Rows on the diagonal of (Q*G, U, U): (Q*G*U,) int32."""
+    first = np.arange(pixels * groups)[:, None] * subheads * subheads
+    return (first + np.arange(subheads) * (subheads + 1)).reshape(-1).astype(np.int32)
+
+
+def plan_repeat(rows: int, times: int) -> np.ndarray:
+    """Each row `times` times: (rows*times,) int32."""
+    return np.repeat(np.arange(rows), times).astype(np.int32)
+
+
+_bilinear = as_constant(plan_bilinear)
+_sum = as_constant(plan_sum)
+_offset_rows = as_constant(plan_offset_rows)
+_mean = as_constant(plan_mean)
+_spread = as_constant(plan_spread)
+_pixel = as_constant(plan_pixel)
+_first_row = as_constant(plan_first_row)
+_blocks = as_constant(plan_blocks)
+_diagonal = as_constant(plan_diagonal)
+_repeat = as_constant(plan_repeat)
+
+
+class SampledAttention(nn.Cell):
+    """Attention of queries to bilinear samples of keys and values, one softmax over all samples.
+
+    Heads cut the channels one way, groups another; a sub-head is a piece that lies in one head and
+    one group.
+    """
+
+    def __init__(self, dim: int, heads: int, groups: int, samples: int) -> None:
+        super().__init__()
+        pieces = math.lcm(heads, groups)
+        self.dim, self.heads, self.groups, self.samples = dim, heads, groups, samples
+        self.subheads = pieces // groups
+        self.pieces_of_head = pieces // heads
+        self.piece = dim // pieces
+        self.scale = (dim // heads) ** -0.5
+        self.scores = ops.BatchMatMul(transpose_b=True)
+        self.mix = ops.BatchMatMul()
+        self.product = ops.MatMul()
+        self.product_t = ops.MatMul(transpose_b=True)
+
+    def construct(
+        self,
+        q_QC: Tensor,  # noqa: N803
+        k_cells: Tensor,
+        v_cells: Tensor,
+        k_place: tuple[Tensor, Tensor, Tensor],
+        v_place: tuple[Tensor, Tensor, Tensor],
+    ) -> Tensor:
+        """(Q, C) queries; cells (rows, 4*C/G); a place is (row int32, fy, fx), each (Q, G*S)."""
+        pixels, unit = q_QC.shape[0], self.groups * self.subheads
+        q = with_zero_row((q_QC * self.scale).reshape(-1, self.piece))
+        if self.subheads > 1:
+            q = gather_rows(q, _blocks(pixels, self.groups, self.subheads))
+        else:
+            q = q[:-1]
+        q = q.reshape(pixels * self.groups, self.subheads, -1)
+        score = self.scores(q, self._corners(k_cells, k_place[0], pixels))
+        score = ops.cast(score, k_place[1].dtype).reshape(pixels * unit, 4 * self.samples)
+        score = self.product(score, _bilinear(self.samples)) * self._powers(k_place, pixels)
+        score = self.product(score, _sum(self.samples))
+        weight = self._softmax(score, pixels)
+        weight = self.product_t(weight, _sum(self.samples)) * self._powers(v_place, pixels)
+        weight = self.product_t(weight, _bilinear(self.samples))
+        weight = ops.cast(weight, q.dtype).reshape(pixels * self.groups, self.subheads, -1)
+        out = self.mix(weight, self._corners(v_cells, v_place[0], pixels)).reshape(-1, self.piece)
+        if self.subheads > 1:
+            out = gather_rows(out, _diagonal(pixels, self.groups, self.subheads))
+        return out.reshape(pixels, self.dim)
+
+    def _corners(self, cells_: Tensor, rows: Tensor, pixels: int) -> Tensor:
+        """The cell of each sample as four keys: (Q*G, 4*S, C/G)."""
+        out = gather_rows(cells_, rows.reshape(-1))
+        return out.reshape(pixels * self.groups, 4 * self.samples, self.dim // self.groups)
+
+    def _powers(self, place: tuple[Tensor, Tensor, Tensor], pixels: int) -> Tensor:
+        """1, fx, fy, fx*fy of each sample, once for each sub-head: (Q*G*U, 4*S)."""
+        fy, fx = (f.reshape(pixels * self.groups, self.samples) for f in place[1:])
+        powers = ops.concat((ops.ones_like(fx), fx, fy, fx * fy), 1)
+        if self.subheads == 1:
+            return powers
+        return gather_rows(powers, _repeat(pixels * self.groups, self.subheads))
+
+    def _softmax(self, score: Tensor, pixels: int) -> Tensor:
+        """Softmax over the samples of a head, whose score is the sum over its pieces."""
+        if self.pieces_of_head == 1:
+            return ops.softmax(score, -1)
+        shape = (pixels * self.heads, self.pieces_of_head, self.samples)
+        weight = ops.softmax(ops.reduce_sum(score.reshape(shape), 1), -1)
+        return gather_rows(weight, _repeat(shape[0], self.pieces_of_head))
+
+
+class GuidedDeformableAttention(nn.Cell):
+    """Align the previous clip's features to this clip: v + mlp(v), v the attended samples."""
+
+    def __init__(self, config: RVRTConfig, execution: Execution) -> None:
+        super().__init__()
+        dim, inner = config.embed_dim, config.attention_dim
+        self.groups, self.window = config.deformable_groups, config.attention_window
+        self.taps = self.window[0] * self.window[1]
+        self.max_offset, self.chunk_mb = config.max_offset, execution.chunk_mb
+        self.proj_q = nn.SequentialCell(OrderedDict([("1", Linear(dim, inner))]))
+        self.proj_k = nn.SequentialCell(OrderedDict([("1", Linear(dim, inner))]))
+        self.proj_v = nn.SequentialCell(OrderedDict([("1", Linear(dim, inner))]))
+        self.mlp = nn.SequentialCell(
+            OrderedDict([("1", Mlp(dim, config.mlp_ratio, config.gelu))])
+        )
+        self.conv_offset = self._offset_convs(3 * dim + 4, config.offset_dim)
+        self.proj = nn.SequentialCell(OrderedDict([("1", Linear(inner, dim))]))
+        self.attend = SampledAttention(
+            inner, config.attention_heads, self.groups // 2, _SLOTS * self.taps
+        )
+
+    def _offset_convs(self, inputs: int, dim: int) -> nn.SequentialCell:
+        outputs = _SLOTS * self.groups * self.taps * 2
+        convs = [Conv(inputs, dim, 1, slope=0.1)]
+        convs += [Conv(dim, dim, 3, slope=0.1, chunk_mb=self.chunk_mb) for _ in range(4)]
+        convs += [Conv(dim, outputs, 1, zero=True)]
+        # even numbers: the authors count the activations between
+        return nn.SequentialCell(OrderedDict((str(2 * n), c) for n, c in enumerate(convs)))
+
+    def construct(
+        self,
+        q_PC: Tensor,  # noqa: N803
+        k_PC: Tensor,  # noqa: N803
+        v_PC: Tensor,  # noqa: N803
+        warped_1_PC: Tensor,  # noqa: N803
+        warped_2_PC: Tensor,  # noqa: N803
+        flow_1_P2: Tensor,  # noqa: N803
+        flow_2_P2: Tensor,  # noqa: N803
+        shape: tuple[int, int, int],
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """Align `v` (and `k`), features of the previous clip, to this clip, whose features are `q`.
+
+        `flow_1` leads from each frame to the same frame of the previous clip, `flow_2` to the other
+        one, in pixels as (dx, dy); `warped_1` and `warped_2` are `v` warped by them. `shape` is
+        (B, H, W). Returns the aligned features and the two flows with the mean offset added.
+        """
+        batch, h, w = shape
+        frames = (2 * batch, h, w)
+        guide = (q_PC, warped_1_PC, warped_2_PC, flow_1_P2, flow_2_P2)
+        hidden = self._hidden(guide, frames)
+        q = self.proj_q(q_PC)
+        k = cells(self.proj_k(k_PC), frames, self.groups // 2)
+        v = cells(self.proj_v(v_PC), frames, self.groups // 2)
+        flow_x = ops.concat((flow_1_P2[:, 0:1], flow_2_P2[:, 0:1]), 1)
+        flow_y = ops.concat((flow_1_P2[:, 1:2], flow_2_P2[:, 1:2]), 1)
+        rows = q.shape[0]
+        step = self.chunk_mb * 2**18 // (8 * self.taps * q.shape[1])
+        step = rows if step >= rows else max(1, step)
+        out, mean_y, mean_x = [], [], []
+        for start in range(0, rows, step):
+            part = slice(start, min(rows, start + step))
+            base_y, base_x = self._base(flow_y, shape, 0, part), self._base(flow_x, shape, 1, part)
+            offsets = self._offsets(hidden[part])
+            first = _first_row(batch, h, w, self.groups // 2, self.taps)[part]
+            places = [
+                self._place(offsets[half][0] + base_y, offsets[half][1] + base_x, first, h, w)
+                for half in (0, 1)
+            ]
+            out += [self.attend(q[part], k, v, *places)]
+            mean_y += [self._mean(offsets[0][0], offsets[1][0])]
+            mean_x += [self._mean(offsets[0][1], offsets[1][1])]
+        flow_x, flow_y = flow_x + _join(mean_x), flow_y + _join(mean_y)
+        flows = tuple(
+            ops.concat((flow_x[:, slot : slot + 1], flow_y[:, slot : slot + 1]), 1)
+            for slot in (0, 1)
+        )
+        aligned = self.proj(_join(out))
+        return aligned + self.mlp(aligned), flows
+
+    def _hidden(self, guide: tuple[Tensor, ...], frames: tuple[int, int, int]) -> Tensor:
+        """What the offsets are read from, in the flows' float32: (P, offset_dim)."""
+        hidden = ops.concat(tuple(ops.cast(x, guide[0].dtype) for x in guide), 1)
+        for conv in self.conv_offset[:-1]:
+            hidden = conv(hidden, frames)
+        return ops.cast(hidden, guide[-1].dtype)
+
+    def _offsets(self, hidden: Tensor) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        """Offsets around the flow for k and v, each (y, x) of (Q, G*S)."""
+        last = self.conv_offset[-1]
+        order = _offset_rows(self.groups, self.taps)
+        weight = last.weight.reshape(last.weight.shape[0], -1)
+        return tuple(
+            tuple(self._offset(hidden, weight, last.bias, order[half, axis]) for axis in (0, 1))
+            for half in (0, 1)
+        )
+
+    def _offset(self, hidden: Tensor, weight: Tensor, bias: Tensor, order: Tensor) -> Tensor:
+        raw = linear(hidden, gather_rows(weight, order), ops.gather(bias, order, 0))
+        return ops.tanh(raw) * self.max_offset
+
+    def _base(self, flow: Tensor, shape: tuple[int, int, int], axis: int, part: slice) -> Tensor:
+        """Where each tap lies before its offset is added, along one axis: (Q, G*S)."""
+        inputs = ops.concat((flow[part], _pixel(*shape, axis)[part]), 1)
+        return ops.MatMul()(inputs, _spread(self.groups // 2, self.window, axis))
+
+    def _place(
+        self, y: Tensor, x: Tensor, first: Tensor, h: int, w: int
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        y0, fy = split_position(y, h)
+        x0, fx = split_position(x, w)
+        groups = self.groups // 2
+        row = y0 * float((w + 1) * groups) + x0 * float(groups) + first
+        return ops.cast(row, ms.int32), fy, fx
+
+    def _mean(self, k_offset: Tensor, v_offset: Tensor) -> Tensor:
+        """Mean over both halves, groups and taps for each slot: (Q, 2)."""
+        mean = _mean(self.groups // 2, self.taps)
+        return ops.MatMul()((k_offset + v_offset) * 0.5, mean)
+
+
+def _join(parts: list[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else ops.concat(tuple(parts), 0)
+
+
+def check_size(batch: int, h: int, w: int, groups: int) -> None:
+    """Raise ValueError where the sample table has more rows than float32 can count."""
+    rows = 2 * batch * (h + 1) * (w + 1) * (groups // 2)
+    if rows >= _EXACT_INDEX:
+        raise ValueError(
+            f"a batch of {batch} with frames of {h}x{w} gives the deformable attention {rows} rows "
+            f"to choose from; it counts up to {_EXACT_INDEX}: use a smaller batch or tiles"
+        )
