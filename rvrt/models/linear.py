@@ -43,26 +43,28 @@ class _Correlate(nn.Cell):
 
     def __init__(self, inputs: int, outputs: int, kernel: tuple[int, int]) -> None:
         super().__init__()
-        self.inputs, self.outputs, self.kernel = inputs, outputs, kernel
+        self.inputs, self.outputs = inputs, outputs
         self.taps = kernel[0] * kernel[1]
-        self.product = ops.MatMul(transpose_b=True)
+        self.product = ops.MatMul()
         self.weight_grad = ops.MatMul(transpose_a=True)
 
-    def construct(self, x_RI: Tensor, weight_OIK: Tensor, shape: Shape) -> Tensor:  # noqa: N803
-        weight = ops.transpose(weight_OIK, (0, 2, 1)).reshape(self.outputs, -1)
-        return self.product(self._unfold(x_RI, shape), weight)
+    def construct(self, x_RI: Tensor, weight_OIK: Tensor, table: Tensor) -> Tensor:  # noqa: N803
+        weight = ops.transpose(weight_OIK, (2, 1, 0)).reshape(-1, self.outputs)
+        return self.product(self._unfold(x_RI, table), weight)
 
-    def _unfold(self, x: Tensor, shape: Shape) -> Tensor:
-        table = neighbours(shape[0], shape[1], shape[2], self.kernel)
+    def _unfold(self, x: Tensor, table: Tensor) -> Tensor:
         return gather_rows(with_zero_row(x), table).reshape(x.shape[0], self.taps * x.shape[1])
 
-    def bprop(self, x, weight, shape, out, dout):  # noqa: ANN001, ANN201, N803
-        """Gradients of the rows and the weight."""
-        grad = self.weight_grad(dout, self._unfold(x, shape))
+    def bprop(
+        self, x: Tensor, weight: Tensor, table: Tensor, out: Tensor, dout: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Gradients of the rows and the weight; the table has none."""
+        grad = self.weight_grad(dout, self._unfold(x, table))
         grad = grad.reshape(self.outputs, self.taps, self.inputs)
         # the gradient of a correlation is the correlation with the taps in reverse order
-        back = ops.transpose(ops.flip(weight, (2,)), (1, 2, 0)).reshape(self.inputs, -1)
-        return self.product(self._unfold(dout, shape), back), ops.transpose(grad, (0, 2, 1))
+        back = ops.transpose(ops.flip(weight, (2,)), (2, 0, 1)).reshape(-1, self.inputs)
+        rows = self.product(self._unfold(dout, table), back)
+        return rows, ops.transpose(grad, (0, 2, 1)), ops.zeros_like(table)
 
 
 class Conv(nn.Cell):
@@ -88,7 +90,8 @@ class Conv(nn.Cell):
         bound = 1 / math.sqrt(inputs * kernel * kernel)
         self.weight = Parameter(initializer("zeros" if zero else HeUniform(math.sqrt(5)), shape))
         self.bias = Parameter(initializer("zeros" if zero else Uniform(bound), (outputs,)))
-        self.inputs, self.outputs, self.taps, self.slope = inputs, outputs, kernel * kernel, slope
+        self.inputs, self.outputs, self.slope = inputs, outputs, slope
+        self.kernel, self.taps = (kernel, kernel), kernel * kernel
         self.correlate = _Correlate(inputs, outputs, (kernel, kernel))
         self.chunk_floats = chunk_mb * 2**18
 
@@ -110,12 +113,13 @@ class Conv(nn.Cell):
         n, h, w = shape
         step = max(1, self.chunk_floats // (h * w * self.taps * self.inputs))
         if step >= n:
-            return self.correlate(x, weight, shape)
+            return self.correlate(x, weight, neighbours(n, h, w, self.kernel))
         out = []
         for start in range(0, n, step):
             stop = min(n, start + step)
             part = x[start * h * w : stop * h * w]
-            out.append(self.correlate(part, weight, (stop - start, h, w)))
+            table = neighbours(stop - start, h, w, self.kernel)
+            out.append(self.correlate(part, weight, table))
         return ops.concat(tuple(out), 0)
 
 
