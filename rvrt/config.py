@@ -154,12 +154,15 @@ class Execution:
     recompute: blocks are computed again in the backward pass instead of being remembered.
     dtype: float32, or float16 with normalisation, softmax, flows, offsets and the sum with the
         upsampled input in float32.
+    whole_graph: the caller compiles the network as one graph, in which no decision can depend on
+        values; for small networks, as a CPU takes 3 to 5 times the memory so.
     chunk_mb: bound on one temporary tensor of the alignment, the convolutions and the upsampler.
     """
 
     compile_blocks: bool = False
     recompute: bool = False
     dtype: str = "float32"
+    whole_graph: bool = False
     chunk_mb: int = 256
 
     def __post_init__(self) -> None:

@@ -109,9 +109,11 @@ def compose_flows(
     n13 = n23 + warp(n12, n23, size)
     n03 = n23 + warp(n02, n23, size)
 
-    def clips(first: Tensor, second: Tensor) -> list[Tensor]:
-        pair = [x.reshape(steps, batch, 1, -1) for x in (first, second)]
-        both = ops.concat(tuple(pair), 2)
-        return [both[step].reshape(-1, 2) for step in range(steps)]
+    same, other = _interleave(n02, n13, steps, batch), _interleave(n12, n03, steps, batch)
+    return [(same[step].reshape(-1, 2), other[step].reshape(-1, 2)) for step in range(steps)]
 
-    return list(zip(clips(n02, n13), clips(n12, n03), strict=True))
+
+def _interleave(first: Tensor, second: Tensor, steps: int, batch: int) -> Tensor:
+    """Flows of the first and of the second frame of each clip: (steps, B, 2, H*W*2)."""
+    shape = (steps, batch, 1, -1)
+    return ops.concat((first.reshape(shape), second.reshape(shape)), 2)

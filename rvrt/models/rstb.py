@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 
-from mindspore import Tensor, nn, ops
+from mindspore import Tensor, jit, nn, ops
 
 from rvrt.config import Execution, NetworkConfig
 from rvrt.models.linear import Conv, Linear
@@ -114,6 +114,9 @@ class RSTBWithInputConv(nn.Cell):
         if execution.recompute:
             for block in blocks:
                 block.recompute()
+        if execution.compile_blocks:
+            for block in blocks:
+                block.construct = jit(block.construct)
         # the numbers are the authors' places in a sequence that also holds reshapes
         self.main = nn.SequentialCell(
             OrderedDict(

@@ -53,7 +53,9 @@ class RVRT(Skeleton):
 
         A compiled whole graph cannot ask, and computes them all.
         """
-        return False
+        if self.execution.whole_graph:
+            return False
+        return bool(ops.equal(x, ops.flip(x, (1,))).all())
 
     def _align(
         self, cell: nn.Cell, q: Tensor, k: Tensor, v: Tensor, flow: Any, shape: tuple[int, int, int]

@@ -126,12 +126,12 @@ def plan_masks(size: Window, window: Window, shifted: bool) -> np.ndarray:
     return masks.reshape(len(masks), 1, -1)
 
 
-def plan_bias_index(window: Window, fitted: Window) -> np.ndarray:
-    """Bias table entries, flat, for a window that may have shrunk: the first N rows and columns.
+def plan_bias_index(window: Window, size: Window) -> np.ndarray:
+    """Bias table entries, flat, for the window that fits a map: the first N rows and columns.
 
     (As the authors have it: the index of the full window, cut, not that of the smaller window.)
     """
-    n = int(np.prod(fitted))
+    n = int(np.prod(fit_window(size, window)))
     return plan_position_index(window)[:n, :n].reshape(-1).astype(np.int32)
 
 
@@ -183,11 +183,10 @@ class WindowAttention(nn.Cell):
     def _biased(self, score: Tensor, shape: VideoShape) -> Tensor:
         """Position bias and mask added; score is (B*S*h, N, N)."""
         size = shape[1:]
-        fitted = fit_window(size, self.window)
         masks = _masks(size, self.window, self.shifted)
         if self.relative_position:
             bias = gather_rows(
-                self.relative_position_bias_table, _bias_index(self.window, fitted)
+                self.relative_position_bias_table, _bias_index(self.window, size)
             )
             masks = ops.transpose(bias, (1, 0)).expand_dims(0) + masks
         elif not self.shifted:
