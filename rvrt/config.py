@@ -110,8 +110,8 @@ class RVRTConfig(_NetworkConfig):
         parts = math.lcm(groups // 2, self.attention_heads)
         _require(
             self.attention_dim % parts == 0,
-            f"deformable_groups={groups} and attention_heads={self.attention_heads} cut "
-            f"2 * embed_dim = {self.attention_dim} channels into {parts} parts, which are not equal",
+            f"deformable_groups={groups} and attention_heads={self.attention_heads} cut 2 * "
+            f"embed_dim = {self.attention_dim} channels into {parts} parts, which are not equal",
         )
         _require(self.max_offset > 0, f"max_offset={self.max_offset}: expected pixels, above 0")
         _require(self.offset_dim > 0, f"offset_dim={self.offset_dim}: expected 1 or more")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 # The newest instruction set that oneDNN may use, read once. On newer processors it otherwise falls
 # back to slow reference kernels for convolutions; these networks have none and gain from AVX-512.
@@ -59,3 +60,12 @@ def check_dtype(dtype: str) -> None:
     except (RuntimeError, TypeError) as error:
         target = ms.get_context("device_target")
         raise ConfigError(f"{target} has no {dtype} kernels here: use float32") from error
+
+
+def compile_graph(model: ms.nn.Cell) -> Callable[[ms.Tensor], ms.Tensor]:
+    """`model`, built with Execution(whole_graph=True), as one compiled graph: for debug sizes.
+
+    Loops are unrolled, so compiling takes minutes and much memory on a larger network.
+    """
+    ms.set_recursion_limit(10_000)  # the unrolled branches nest deeper than the default of 1,000
+    return ms.jit(model.construct)

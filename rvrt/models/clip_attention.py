@@ -99,9 +99,7 @@ class ClipAttention(nn.Cell):
         self.proj_k = nn.SequentialCell(OrderedDict([("1", Linear(dim, inner))]))
         self.proj_v = nn.SequentialCell(OrderedDict([("1", Linear(dim, inner))]))
         self.proj = nn.SequentialCell(OrderedDict([("1", Linear(inner, dim))]))
-        self.mlp = nn.SequentialCell(
-            OrderedDict([("1", Mlp(dim, config.mlp_ratio, config.gelu))])
-        )
+        self.mlp = nn.SequentialCell(OrderedDict([("1", Mlp(dim, config.mlp_ratio, config.gelu))]))
         self.scores = ops.BatchMatMul(transpose_b=True)
         self.mix = ops.BatchMatMul()
 

@@ -202,9 +202,7 @@ class GuidedDeformableAttention(nn.Cell):
         self.proj_q = nn.SequentialCell(OrderedDict([("1", Linear(dim, inner))]))
         self.proj_k = nn.SequentialCell(OrderedDict([("1", Linear(dim, inner))]))
         self.proj_v = nn.SequentialCell(OrderedDict([("1", Linear(dim, inner))]))
-        self.mlp = nn.SequentialCell(
-            OrderedDict([("1", Mlp(dim, config.mlp_ratio, config.gelu))])
-        )
+        self.mlp = nn.SequentialCell(OrderedDict([("1", Mlp(dim, config.mlp_ratio, config.gelu))]))
         self.conv_offset = self._offset_convs(3 * dim + 4, config.offset_dim)
         self.proj = nn.SequentialCell(OrderedDict([("1", Linear(inner, dim))]))
         self.attend = SampledAttention(

@@ -31,6 +31,7 @@ class Linear(nn.Cell):
         self.bias = Parameter(initializer("zeros", (outputs,)))
 
     def construct(self, x_RI: Tensor) -> Tensor:  # noqa: N803
+        """(R, I) -> (R, O)."""
         return linear(x_RI, self.weight, self.bias)
 
 
@@ -49,6 +50,7 @@ class _Correlate(nn.Cell):
         self.weight_grad = ops.MatMul(transpose_a=True)
 
     def construct(self, x_RI: Tensor, weight_OIK: Tensor, table: Tensor) -> Tensor:  # noqa: N803
+        """Rows and weight (O, I, K) to rows, by the table of `neighbours`."""
         weight = ops.transpose(weight_OIK, (2, 1, 0)).reshape(-1, self.outputs)
         return self.product(self._unfold(x_RI, table), weight)
 
@@ -96,6 +98,7 @@ class Conv(nn.Cell):
         self.chunk_floats = chunk_mb * 2**18
 
     def construct(self, x_RI: Tensor, shape: Shape) -> Tensor:  # noqa: N803
+        """(N*H*W, I) -> (N*H*W, O), `shape` being (N, H, W)."""
         return self.convolve(x_RI, self.weight, self.bias, shape)
 
     def convolve(self, x: Tensor, weight: Tensor, bias: Tensor, shape: Shape) -> Tensor:

@@ -45,15 +45,14 @@ class Mlp(nn.Cell):
         self.kind = kind
 
     def construct(self, x_RC: Tensor) -> Tensor:  # noqa: N803
+        """(R, C) -> (R, C)."""
         return self.fc2(gelu(self.fc1(x_RC), self.kind))
 
 
 class SwinLayer(nn.Cell):
     """x + attention(norm(x)), then x + mlp(norm(x))."""
 
-    def __init__(
-        self, config: NetworkConfig, window: Window, heads: int, shifted: bool
-    ) -> None:
+    def __init__(self, config: NetworkConfig, window: Window, heads: int, shifted: bool) -> None:
         super().__init__()
         dim, eps = config.embed_dim, config.layer_norm_eps
         self.norm1 = RowNorm((dim,), epsilon=eps)
@@ -62,6 +61,7 @@ class SwinLayer(nn.Cell):
         self.mlp = Mlp(dim, config.mlp_ratio, config.gelu)
 
     def construct(self, x_RC: Tensor, shape: VideoShape) -> Tensor:  # noqa: N803
+        """(R, C) -> (R, C), `shape` being (B, T, H, W)."""
         x_RC = x_RC + self.attn(self.norm1(x_RC), shape)  # noqa: N806
         return x_RC + self.mlp(self.norm2(x_RC))
 
@@ -76,6 +76,7 @@ class SwinGroup(nn.Cell):
         )
 
     def construct(self, x_RC: Tensor, shape: VideoShape) -> Tensor:  # noqa: N803
+        """(R, C) -> (R, C), `shape` being (B, T, H, W)."""
         for block in self.blocks:
             x_RC = block(x_RC, shape)  # noqa: N806
         return x_RC
@@ -90,6 +91,7 @@ class RSTB(nn.Cell):
         self.linear = Linear(config.embed_dim, config.embed_dim)
 
     def construct(self, x_RC: Tensor, shape: VideoShape) -> Tensor:  # noqa: N803
+        """(R, C) -> (R, C), `shape` being (B, T, H, W)."""
         return x_RC + self.linear(self.residual_group(x_RC, shape))
 
 
@@ -100,9 +102,7 @@ class RSTBWithInputConv(nn.Cell):
     sizes in the config. Only backbones attend across the frames of a clip.
     """
 
-    def __init__(
-        self, config: NetworkConfig, execution: Execution, inputs: int, part: int
-    ) -> None:
+    def __init__(self, config: NetworkConfig, execution: Execution, inputs: int, part: int) -> None:
         super().__init__()
         dim, eps = config.embed_dim, config.layer_norm_eps
         depth = config.window_size[0] if part == 1 else 1
@@ -130,6 +130,7 @@ class RSTBWithInputConv(nn.Cell):
         )
 
     def construct(self, x_RI: Tensor, shape: VideoShape) -> Tensor:  # noqa: N803
+        """(R, I) -> (R, C), `shape` being (B, T, H, W)."""
         conv, norm, blocks, last_norm = self.main
         x_RC = norm(conv(x_RI, (shape[0] * shape[1], shape[2], shape[3])))  # noqa: N806
         for block in blocks:

@@ -13,7 +13,7 @@ from rvrt.config import Execution, RVRTConfig
 from rvrt.models.deform_attention import GuidedDeformableAttention, check_size
 from rvrt.models.flow_warp import warp_clip
 from rvrt.models.propagation import compose_flows
-from rvrt.models.skeleton import Skeleton, check_input
+from rvrt.models.skeleton import Skeleton
 from rvrt.models.spynet import MIN_SIZE, SpyNet
 
 
@@ -33,9 +33,7 @@ class RVRT(Skeleton):
         """Composed flows by direction (backward or not)."""
         batch, frames, _, h, w = x.shape
         check_size(batch, h, w, self.config.deformable_groups)
-        earlier, later = (
-            part.reshape(-1, 3, h, w) for part in (x[:, :-1], x[:, 1:])
-        )
+        earlier, later = (part.reshape(-1, 3, h, w) for part in (x[:, :-1], x[:, 1:]))
         backward = self.spynet(earlier, later)
         if self._mirrored(x):
             maps = backward.reshape(batch, frames - 1, -1)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from itertools import pairwise
 
 import numpy as np
 from mindspore import Tensor, nn, ops
@@ -40,7 +41,7 @@ class FlowUpdate(nn.Cell):
         last = len(_CHANNELS) - 2
         convs = [
             Conv(i, o, 7, video=False, slope=None if n == last else 0.0, chunk_mb=chunk_mb)
-            for n, (i, o) in enumerate(zip(_CHANNELS[:-1], _CHANNELS[1:], strict=True))
+            for n, (i, o) in enumerate(pairwise(_CHANNELS))
         ]
         # even numbers: the authors count the ReLUs between
         self.basic_module = nn.SequentialCell(
@@ -48,6 +49,7 @@ class FlowUpdate(nn.Cell):
         )
 
     def construct(self, x_P8: Tensor, shape: tuple[int, int, int]) -> Tensor:  # noqa: N803
+        """(P, 8) -> (P, 2)."""
         for conv in self.basic_module:
             x_P8 = conv(x_P8, shape)  # noqa: N806
         return x_P8

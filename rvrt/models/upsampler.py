@@ -40,6 +40,7 @@ class ShuffleConv(Conv):
         self.dim = dim
 
     def construct(self, x_RC: Tensor, shape: Shape) -> Tensor:  # noqa: N803
+        """(N*H*W, C) -> (N*2H*2W, C), `shape` being (N, H, W)."""
         order = _shuffle_channels(self.dim)
         weight = gather_rows(self.weight.reshape(self.outputs, -1), order)
         out = self.convolve(x_RC, weight, ops.gather(self.bias, order, 0), shape)
@@ -58,6 +59,7 @@ class Upsampler(nn.SequentialCell):
         super().__init__(OrderedDict(layers))
 
     def construct(self, x_RC: Tensor, shape: Shape) -> Tensor:  # noqa: N803
+        """(N*H*W, C) -> (N*sH*sW, C), `shape` being (N, H, W)."""
         n, h, w = shape
         for layer in self:
             x_RC = layer(x_RC, (n, h, w))  # noqa: N806

@@ -34,9 +34,9 @@ class WindowPlan:
     kind_S, masks_MNN: which mask each window takes; all zeros where no mask is needed.
     """
 
-    tokens_SN: np.ndarray
+    tokens_SN: np.ndarray  # noqa: N815
     kind_S: np.ndarray  # noqa: N815
-    masks_MNN: np.ndarray
+    masks_MNN: np.ndarray  # noqa: N815
 
 
 def fit_window(size: Window, window: Window) -> Window:
@@ -163,6 +163,7 @@ class WindowAttention(nn.Cell):
         self.mix = ops.BatchMatMul()
 
     def construct(self, x_RC: Tensor, shape: VideoShape) -> Tensor:  # noqa: N803
+        """(R, C) -> (R, C), `shape` being (B, T, H, W)."""
         key = (shape, self.window, self.shifted, self.heads)
         qkv = linear(x_RC, self.qkv_self.weight, self.qkv_self.bias)
         bias_row = ops.cast(self.qkv_self.bias, qkv.dtype).reshape(1, -1)
@@ -185,9 +186,7 @@ class WindowAttention(nn.Cell):
         size = shape[1:]
         masks = _masks(size, self.window, self.shifted)
         if self.relative_position:
-            bias = gather_rows(
-                self.relative_position_bias_table, _bias_index(self.window, size)
-            )
+            bias = gather_rows(self.relative_position_bias_table, _bias_index(self.window, size))
             masks = ops.transpose(bias, (1, 0)).expand_dims(0) + masks
         elif not self.shifted:
             return score

@@ -7,7 +7,8 @@ def window_attention(x, weights, window, heads, shifted, position=None):
     """(B, T, H, W, C) by (qkv weight, qkv bias, proj weight, proj bias) and a bias (h, N, N)."""
     b, *size, c = x.shape
     fitted = [min(s, w) for s, w in zip(size, window, strict=True)]
-    shift = [0, *(w // 2 if shifted and s > w else 0 for s, w in zip(size[1:], window[1:]))]
+    pairs = list(zip(size, window, strict=True))
+    shift = [0, *(w // 2 if shifted and s > w else 0 for s, w in pairs[1:])]
     padded = [-(-s // w) * w for s, w in zip(size, fitted, strict=True)]
     full = np.zeros((b, *padded, c))
     full[:, : size[0], : size[1], : size[2]] = x

@@ -8,17 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-pytest.importorskip("mindspore", reason="the networks need the train extra")
-
-from rvrt import device
-
-device.use("CPU")
-
 from mindspore import Tensor
 
+from rvrt import device
 from rvrt.config import MODEL_PRESETS, Execution
 from rvrt.models import build_model
+
+device.use("CPU")
 
 ROOT = Path(__file__).parents[2]
 GOLDENS = Path(os.environ.get("RVRT_GOLDENS", ROOT.parent / "shared" / "goldens" / "rvrt"))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from mindspore import Tensor, nn, ops
 
+from rvrt import device
 from rvrt.config import MODEL_PRESETS, Execution, RVRTConfig, RVRTLightConfig
 from rvrt.models import build_model
 from tests.rvrt.conftest import GOLDENS, official, randomise
@@ -173,7 +174,7 @@ def test_a_shape_out_of_range_is_a_value_error(models, preset, shape, message):
 
 
 def test_a_dtype_out_of_range_is_a_value_error(models):
-    with pytest.raises(ValueError, match="float32 in 0..1"):
+    with pytest.raises(ValueError, match="takes float32"):
         models["rvrt-light-debug"](ops.zeros((1, 2, 3, 8, 8), ms.float16))
 
 
@@ -273,5 +274,5 @@ def test_one_whole_graph_gives_the_same(models, preset):
     x = clip(4, 33, 34)
     whole = build_model(config, Execution(whole_graph=True))
     ms.load_param_into_net(whole, models[preset].parameters_dict())
-    compiled = ms.jit(whole.construct)
+    compiled = device.compile_graph(whole)
     assert np.abs(compiled(x).asnumpy() - models[preset](x).asnumpy()).max() < 5e-6

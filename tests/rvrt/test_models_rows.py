@@ -88,6 +88,4 @@ def test_pixel_shuffle_golden(golden):
     order = upsampler.plan_shuffle_channels(2)
     half = to_rows(x[:, order]).reshape(-1, 4)
     out = ops.gather(half, Tensor(upsampler.plan_shuffle_rows(1, 2, 3)), 0)
-    assert np.array_equal(
-        from_rows(out, (1, 4, 6)), data["pixelshuffle_out"].reshape(1, 2, 4, 6)
-    )
+    assert np.array_equal(from_rows(out, (1, 4, 6)), data["pixelshuffle_out"].reshape(1, 2, 4, 6))
