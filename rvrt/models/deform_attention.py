@@ -176,7 +176,7 @@ class SampledAttention(nn.Cell):
     def _powers(self, place: tuple[Tensor, Tensor, Tensor], pixels: int) -> Tensor:
         """1, fx, fy, fx*fy of each sample, once for each sub-head: (Q*G*U, 4*S)."""
         fy, fx = (f.reshape(pixels * self.groups, self.samples) for f in place[1:])
-        powers = ops.concat((ops.ones_like(fx), fx, fy, fx * fy), 1)
+        powers = ops.cat((ops.ones_like(fx), fx, fy, fx * fy), 1)
         if self.subheads == 1:
             return powers
         return gather_rows(powers, _repeat(pixels * self.groups, self.subheads))
@@ -242,35 +242,35 @@ class GuidedDeformableAttention(nn.Cell):
         q = self.proj_q(q_PC)
         k = cells(self.proj_k(k_PC), frames, self.groups // 2)
         v = cells(self.proj_v(v_PC), frames, self.groups // 2)
-        flow_x = ops.concat((flow_1_P2[:, 0:1], flow_2_P2[:, 0:1]), 1)
-        flow_y = ops.concat((flow_1_P2[:, 1:2], flow_2_P2[:, 1:2]), 1)
+        flow_x = ops.cat((flow_1_P2[:, 0:1], flow_2_P2[:, 0:1]), 1)
+        flow_y = ops.cat((flow_1_P2[:, 1:2], flow_2_P2[:, 1:2]), 1)
         rows = q.shape[0]
         step = self.chunk_mb * 2**18 // (8 * self.taps * q.shape[1])
         step = rows if step >= rows else max(1, step)
         out, mean_y, mean_x = [], [], []
         for start in range(0, rows, step):
-            part = slice(start, min(rows, start + step))
-            base_y, base_x = self._base(flow_y, shape, 0, part), self._base(flow_x, shape, 1, part)
-            offsets = self._offsets(hidden[part])
-            first = _first_row(batch, h, w, self.groups // 2, self.taps)[part]
+            stop = min(rows, start + step)
+            base_y = self._base(flow_y[start:stop], _pixel(*shape, 0)[start:stop], 0)
+            base_x = self._base(flow_x[start:stop], _pixel(*shape, 1)[start:stop], 1)
+            offsets = self._offsets(hidden[start:stop])
+            first = _first_row(batch, h, w, self.groups // 2, self.taps)[start:stop]
             places = [
                 self._place(offsets[half][0] + base_y, offsets[half][1] + base_x, first, h, w)
                 for half in (0, 1)
             ]
-            out += [self.attend(q[part], k, v, *places)]
-            mean_y += [self._mean(offsets[0][0], offsets[1][0])]
-            mean_x += [self._mean(offsets[0][1], offsets[1][1])]
+            out += [self.attend(q[start:stop], k, v, *places)]
+            mean_y += [self._mean_offset(offsets[0][0], offsets[1][0])]
+            mean_x += [self._mean_offset(offsets[0][1], offsets[1][1])]
         flow_x, flow_y = flow_x + _join(mean_x), flow_y + _join(mean_y)
         flows = tuple(
-            ops.concat((flow_x[:, slot : slot + 1], flow_y[:, slot : slot + 1]), 1)
-            for slot in (0, 1)
+            ops.cat((flow_x[:, slot : slot + 1], flow_y[:, slot : slot + 1]), 1) for slot in (0, 1)
         )
         aligned = self.proj(_join(out))
         return aligned + self.mlp(aligned), flows
 
     def _hidden(self, guide: tuple[Tensor, ...], frames: tuple[int, int, int]) -> Tensor:
         """What the offsets are read from, in the flows' float32: (P, offset_dim)."""
-        hidden = ops.concat(tuple(ops.cast(x, guide[0].dtype) for x in guide), 1)
+        hidden = ops.cat(tuple(ops.cast(x, guide[0].dtype) for x in guide), 1)
         for i in range(_OFFSET_CONVS - 1):  # a slice of the sequence would rename its parameters
             hidden = self.conv_offset[i](hidden, frames)
         return ops.cast(hidden, guide[-1].dtype)
@@ -289,9 +289,9 @@ class GuidedDeformableAttention(nn.Cell):
         raw = linear(hidden, gather_rows(weight, order), ops.gather(bias, order, 0))
         return tanh(raw) * self.max_offset
 
-    def _base(self, flow: Tensor, shape: tuple[int, int, int], axis: int, part: slice) -> Tensor:
+    def _base(self, flow: Tensor, pixel: Tensor, axis: int) -> Tensor:
         """Where each tap lies before its offset is added, along one axis: (Q, G*S)."""
-        inputs = ops.concat((flow[part], _pixel(*shape, axis)[part]), 1)
+        inputs = ops.cat((flow, pixel), 1)
         return ops.MatMul()(inputs, _spread(self.groups // 2, self.window, axis))
 
     def _place(
@@ -303,7 +303,7 @@ class GuidedDeformableAttention(nn.Cell):
         row = y0 * float((w + 1) * groups) + x0 * float(groups) + first
         return ops.cast(row, ms.int32), fy, fx
 
-    def _mean(self, k_offset: Tensor, v_offset: Tensor) -> Tensor:
+    def _mean_offset(self, k_offset: Tensor, v_offset: Tensor) -> Tensor:
         """Mean over both halves, groups and taps for each slot: (Q, 2)."""
         mean = _mean(self.groups // 2, self.taps)
         return ops.MatMul()((k_offset + v_offset) * 0.5, mean)
@@ -316,7 +316,7 @@ def tanh(x: Tensor) -> Tensor:
 
 
 def _join(parts: list[Tensor]) -> Tensor:
-    return parts[0] if len(parts) == 1 else ops.concat(tuple(parts), 0)
+    return parts[0] if len(parts) == 1 else ops.cat(tuple(parts), 0)
 
 
 def check_size(batch: int, h: int, w: int, groups: int) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import mindspore as ms
 import numpy as np
-from mindspore import Tensor, ops
+from mindspore import Tensor, nn, ops
 
 from rvrt.models.rows import Shape, as_constant, gather_rows, with_zero_row
 
@@ -39,6 +39,24 @@ def cells(x_PC: Tensor, shape: Shape, groups: int = 1) -> Tensor:  # noqa: N803
     return gather_rows(with_zero_row(rows), table).reshape(-1, 4 * rows.shape[1])
 
 
+class _Clamp(nn.Cell):
+    """min(max(x, low), high) whose gradient is 0 on the limits too, where samples turn to zeros."""
+
+    def construct(self, x: Tensor, low: float, high: float) -> Tensor:
+        """Any shape; float32."""
+        return ops.minimum(ops.maximum(x, low), high)
+
+    def bprop(
+        self, x: Tensor, low: float, high: float, out: Tensor, dout: Tensor
+    ) -> tuple[Tensor, float, float]:
+        """Gradient of x; the limits have none."""
+        inside = ops.logical_and(ops.greater(x, low), ops.less(x, high))
+        return dout * ops.cast(inside, dout.dtype), 0.0, 0.0
+
+
+_clamp = _Clamp()
+
+
 def split_position(position: Tensor, length: int, border: bool = False) -> tuple[Tensor, Tensor]:
     """Cell start (-1 .. length-1, whole, without gradient) and fraction of positions along an axis.
 
@@ -46,7 +64,7 @@ def split_position(position: Tensor, length: int, border: bool = False) -> tuple
     nothing. With `border` they take the value of the edge instead.
     """
     low, high = (0.0, length - 1.0) if border else (-1.0, float(length))
-    position = ops.minimum(ops.maximum(position, low), high)
+    position = _clamp(position, low, high)
     start = ops.stop_gradient(ops.minimum(ops.floor(position), length - 1.0))
     return start, position - start
 
@@ -85,7 +103,7 @@ def sample(
     cell = ops.cast(y0 * (w + 1.0) + x0 + _first_cell(frames, h, w), ms.int32)
     corners = gather_rows(cells_R4C, cell.reshape(-1)).reshape(flow_P2.shape[0], 4, -1)
     gx, gy = 1.0 - fx, 1.0 - fy
-    weight = ops.concat((gy * gx, gy * fx, fy * gx, fy * fx), 1).expand_dims(1)
+    weight = ops.cat((gy * gx, gy * fx, fy * gx, fy * fx), 1).expand_dims(1)
     out = ops.BatchMatMul()(ops.cast(weight, corners.dtype), corners)
     return out.reshape(out.shape[0], out.shape[2])
 

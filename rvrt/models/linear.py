@@ -123,7 +123,7 @@ class Conv(nn.Cell):
             part = x[start * h * w : stop * h * w]
             table = neighbours(stop - start, h, w, self.kernel)
             out.append(self.correlate(part, weight, table))
-        return ops.concat(tuple(out), 0)
+        return ops.cat(tuple(out), 0)
 
 
 def leaky_relu(x: Tensor, slope: float) -> Tensor:

@@ -64,7 +64,7 @@ def propagate(
             start, flow = align(current[-1], previous, out[i - 1], flows[i - 1])
             updated = [*updated, flow]
         previous = current[-1]
-        out = [*out, start + backbone(ops.concat((*current, start), 1))]
+        out = [*out, start + backbone(ops.cat((*current, start), 1))]
     if branch.backward:
         out = [flip_clips(x, batch) for x in out[::-1]]
     return out, updated
@@ -116,4 +116,4 @@ def compose_flows(
 def _interleave(first: Tensor, second: Tensor, steps: int, batch: int) -> Tensor:
     """Flows of the first and of the second frame of each clip: (steps, B, 2, H*W*2)."""
     shape = (steps, batch, 1, -1)
-    return ops.concat((first.reshape(shape), second.reshape(shape)), 2)
+    return ops.cat((first.reshape(shape), second.reshape(shape)), 2)

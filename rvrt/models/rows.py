@@ -45,7 +45,7 @@ def gather_rows(x_RC: Tensor, table: Tensor) -> Tensor:  # noqa: N803
 
 def with_zero_row(x_RC: Tensor) -> Tensor:  # noqa: N803
     """The same rows and one of zeros behind them, which tables point to beyond the border."""
-    return ops.concat((x_RC, ops.zeros((1, x_RC.shape[1]), x_RC.dtype)), 0)
+    return ops.cat((x_RC, ops.zeros((1, x_RC.shape[1]), x_RC.dtype)), 0)
 
 
 def plan_neighbours(n: int, h: int, w: int, kernel: tuple[int, int]) -> np.ndarray:

@@ -83,9 +83,9 @@ class Skeleton(nn.Cell):
                 flows = {**flows, branch.backward: updated}
         out = []
         for i, x in enumerate(inputs):
-            rows = ops.concat(tuple(clips[i] for clips in features), 1)
+            rows = ops.cat(tuple(clips[i] for clips in features), 1)
             out = [*out, self._upsample(self.reconstruction(rows, clip), x, clip)]
-        return ops.concat(tuple(out), 1)
+        return ops.cat(tuple(out), 1)
 
     def _rows(self, x_NCHW: Tensor) -> Tensor:  # noqa: N803
         rows = ops.transpose(x_NCHW, (0, 2, 3, 1)).reshape(-1, x_NCHW.shape[1])

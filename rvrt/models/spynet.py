@@ -88,7 +88,7 @@ class SpyNet(nn.Cell):
         flow = self._levels(ref, supp)[-1]
         flow = _resize_planes(flow, h, w, False)
         u, v = flow[:, 0].reshape(-1, 1), flow[:, 1].reshape(-1, 1)
-        return ops.concat((u * (w / w32), v * (h / h32)), 1)
+        return ops.cat((u * (w / w32), v * (h / h32)), 1)
 
     def _pyramid(self, x: Tensor, h: int, w: int) -> list[Tensor]:
         """Normalised frames from the coarsest level to the finest."""
@@ -108,7 +108,7 @@ class SpyNet(nn.Cell):
                 flow = _resize_planes(flows[-1], h, w, True) * 2.0
             rows = to_rows(flow)
             warped = warp(to_rows(supp[level]), rows, (n, h, w), border=True)
-            inputs = ops.concat((to_rows(ref[level]), warped, rows), 1)
+            inputs = ops.cat((to_rows(ref[level]), warped, rows), 1)
             rows = rows + self.basic_module[level](inputs, (n, h, w))
             flows = [*flows, to_planes(rows, (n, h, w))]
         return flows

@@ -167,7 +167,7 @@ class WindowAttention(nn.Cell):
         key = (shape, self.window, self.shifted, self.heads)
         qkv = linear(x_RC, self.qkv_self.weight, self.qkv_self.bias)
         bias_row = ops.cast(self.qkv_self.bias, qkv.dtype).reshape(1, -1)
-        heads_RD = ops.concat((qkv, bias_row), 0).reshape(-1, self.dim // self.heads)  # noqa: N806
+        heads_RD = ops.cat((qkv, bias_row), 0).reshape(-1, self.dim // self.heads)  # noqa: N806
         q = self._windows(heads_RD, key, 0) * self.scale
         score = self.scores(q, self._windows(heads_RD, key, 1))
         score = self._biased(ops.cast(score, self.proj.weight.dtype), shape)

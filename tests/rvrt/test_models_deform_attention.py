@@ -25,7 +25,7 @@ def attend(batch, dim, h, w, heads, groups, window):
     module = da.GuidedDeformableAttention(config, Execution())
     order = da.plan_offset_rows(groups, taps)
     flow = Tensor(np.zeros((2 * batch * h * w, 2), np.float32))
-    base = [module._base(flow, (batch, h, w), axis, slice(None)) for axis in (0, 1)]
+    base = [module._base(flow, Tensor(da.plan_pixel(batch, h, w, axis)), axis) for axis in (0, 1)]
     first = Tensor(da.plan_first_row(batch, h, w, half, taps))
 
     def run(q, k, v, offset):
