@@ -29,8 +29,8 @@ class RVRT(Skeleton):
         super().__init__(config, execution, GuidedDeformableAttention)
         self.spynet = SpyNet(execution.chunk_mb)
 
-    def _flows(self, x: Tensor) -> dict[bool, list[Any]]:
-        """Composed flows by direction (backward or not)."""
+    def _flows(self, x: Tensor) -> tuple[list[Any], list[Any]]:
+        """Composed flows of the forward and of the backward branches."""
         batch, frames, _, h, w = x.shape
         check_size(batch, h, w, self.config.deformable_groups)
         earlier, later = (part.reshape(-1, 3, h, w) for part in (x[:, :-1], x[:, 1:]))
@@ -41,10 +41,7 @@ class RVRT(Skeleton):
         else:
             forward = self.spynet(later, earlier)
         shape = (batch, frames, h, w)
-        return {
-            True: compose_flows(backward, shape, True),
-            False: compose_flows(forward, shape, False),
-        }
+        return compose_flows(forward, shape, False), compose_flows(backward, shape, True)
 
     def _mirrored(self, x: Tensor) -> bool:
         """Whether frame i equals frame T-1-i throughout, which gives half the flows for nothing.

@@ -22,9 +22,9 @@ class RVRTLight(Skeleton):
     def __init__(self, config: RVRTLightConfig, execution: Execution) -> None:
         super().__init__(config, execution, ClipAttention)
 
-    def _flows(self, x: Tensor) -> dict[bool, list[Any]]:
+    def _flows(self, x: Tensor) -> tuple[list[Any], list[Any]]:
         steps = [None] * (x.shape[1] // 2 - 1)
-        return {True: steps, False: steps}
+        return steps, steps
 
     def _align(
         self, cell: nn.Cell, q: Tensor, k: Tensor, v: Tensor, flow: Any, shape: tuple[int, int, int]

@@ -40,7 +40,8 @@ def check_input(x_BTCHW: Tensor, min_size: int, name: str) -> None:  # noqa: N80
 class Skeleton(nn.Cell):
     """Feature extraction, four branches, reconstruction, upsampling.
 
-    A network adds `_flows`, which gives what its alignment follows, and `_align`.
+    A network adds `_flows`, which gives what its forward and its backward alignments follow, and
+    `_align`.
     """
 
     min_size = 1
@@ -77,10 +78,11 @@ class Skeleton(nn.Cell):
         features = [[self.feat_extract(self._rows(x), clip) for x in inputs]]
         flows = self._flows(x_BTCHW)
         for branch in BRANCHES:
-            out, updated = self._branch(branch, features, flows[branch.backward], clip)
+            past = flows[1] if branch.backward else flows[0]
+            out, updated = self._branch(branch, features, past, clip)
             features = [*features, out]
             if not branch.reuse_flow:
-                flows = {**flows, branch.backward: updated}
+                flows = (flows[0], updated) if branch.backward else (updated, flows[1])
         out = []
         for i, x in enumerate(inputs):
             rows = ops.cat(tuple(clips[i] for clips in features), 1)
