@@ -1,18 +1,14 @@
 """Guided deformable attention: Liang et al. 2022, section 3.3.
 
 Each pixel of a clip attends to samples of the previous clip's two frames around where the flows
-point. Sampling is folded into the attention: with the four pixels of a cell as keys, a score is
-bilinear in their four products with the query, and a weight spreads over their four values. So the
-samples themselves are never formed; one gather and one batched product stand for both.
+point.
 """
 
-# B clips  H height  W width  C channels  P=B*2*H*W pixels of the clips  h heads
-# G groups of the keys (half of all groups)  U sub-heads of a group  D channels of a sub-head
-# K taps  S=2*K samples of a query  Q pixels of a chunk
+# B clips  H height  W width  C channels  P=B*2*H*W pixels of the clips
+# G groups of the keys (half of all groups)  K taps  S=2*K samples of a query  Q pixels of a chunk
 
 from __future__ import annotations
 
-import math
 from collections import OrderedDict
 
 import mindspore as ms
@@ -22,24 +18,13 @@ from mindspore import Tensor, nn, ops
 from rvrt.config import Execution, RVRTConfig
 from rvrt.models.flow_warp import cells, split_position
 from rvrt.models.linear import Conv, Linear, linear
-from rvrt.models.rows import as_constant, gather_rows, with_zero_row
+from rvrt.models.rows import as_constant, gather_rows
 from rvrt.models.rstb import Mlp
+from rvrt.models.sampled_attention import SampledAttention
 
 _SLOTS = 2
 _OFFSET_CONVS = 6
 _EXACT_INDEX = 2**24  # whole numbers up to here are exact in float32
-
-
-def plan_bilinear(samples: int) -> np.ndarray:
-    """Corner values (S, 4) to the coefficients of 1, fx, fy, fx*fy, each (S): (4*S, 4*S)."""
-    corner = np.array([[1, -1, -1, 1], [0, 1, 0, -1], [0, 0, 1, -1], [0, 0, 0, 1]], np.float32)
-    matrix = np.einsum("st,cp->scpt", np.eye(samples, dtype=np.float32), corner)
-    return matrix.reshape(4 * samples, 4 * samples)
-
-
-def plan_sum(samples: int) -> np.ndarray:
-    """Sum of the four coefficients of each sample: (4*S, S)."""
-    return np.tile(np.eye(samples, dtype=np.float32), (4, 1))
 
 
 def plan_offset_rows(groups: int, taps: int) -> np.ndarray:
@@ -88,106 +73,11 @@ def plan_first_row(batch: int, h: int, w: int, groups: int, taps: int) -> np.nda
     return rows.reshape(2 * batch * h * w, -1).astype(np.float32)
 
 
-def plan_blocks(pixels: int, groups: int, subheads: int) -> np.ndarray:
-    """Rows of sub-heads laid out block-diagonally, zero row elsewhere: (Q*G, U, U) int32."""
-    rows = np.full((pixels * groups, subheads, subheads), pixels * groups * subheads)
-    diagonal = np.arange(subheads)
-    rows[:, diagonal, diagonal] = np.arange(pixels * groups * subheads).reshape(-1, subheads)
-    return rows.reshape(-1).astype(np.int32)
-
-
-def plan_diagonal(pixels: int, groups: int, subheads: int) -> np.ndarray:
-    """Rows on the diagonal of (Q*G, U, U): (Q*G*U,) int32."""
-    first = np.arange(pixels * groups)[:, None] * subheads * subheads
-    return (first + np.arange(subheads) * (subheads + 1)).reshape(-1).astype(np.int32)
-
-
-def plan_repeat(rows: int, times: int) -> np.ndarray:
-    """Each row `times` times: (rows*times,) int32."""
-    return np.repeat(np.arange(rows), times).astype(np.int32)
-
-
-_bilinear = as_constant(plan_bilinear)
-_sum = as_constant(plan_sum)
 _offset_rows = as_constant(plan_offset_rows)
 _mean = as_constant(plan_mean)
-_spread = as_constant(plan_spread)
+_spread_matrix = as_constant(plan_spread)
 _pixel = as_constant(plan_pixel)
 _first_row = as_constant(plan_first_row)
-_blocks = as_constant(plan_blocks)
-_diagonal = as_constant(plan_diagonal)
-_repeat = as_constant(plan_repeat)
-
-
-class SampledAttention(nn.Cell):
-    """Attention of queries to bilinear samples of keys and values, one softmax over all samples.
-
-    Heads cut the channels one way, groups another; a sub-head is a piece that lies in one head and
-    one group.
-    """
-
-    def __init__(self, dim: int, heads: int, groups: int, samples: int) -> None:
-        super().__init__()
-        pieces = math.lcm(heads, groups)
-        self.dim, self.heads, self.groups, self.samples = dim, heads, groups, samples
-        self.subheads = pieces // groups
-        self.pieces_of_head = pieces // heads
-        self.piece = dim // pieces
-        self.scale = (dim // heads) ** -0.5
-        self.scores = ops.BatchMatMul(transpose_b=True)
-        self.mix = ops.BatchMatMul()
-        self.product = ops.MatMul()
-        self.product_t = ops.MatMul(transpose_b=True)
-
-    def construct(
-        self,
-        q_QC: Tensor,  # noqa: N803
-        k_cells: Tensor,
-        v_cells: Tensor,
-        k_place: tuple[Tensor, Tensor, Tensor],
-        v_place: tuple[Tensor, Tensor, Tensor],
-    ) -> Tensor:
-        """(Q, C) queries; cells (rows, 4*C/G); a place is (row int32, fy, fx), each (Q, G*S)."""
-        pixels, unit = q_QC.shape[0], self.groups * self.subheads
-        q = with_zero_row((q_QC * self.scale).reshape(-1, self.piece))
-        if self.subheads > 1:
-            q = gather_rows(q, _blocks(pixels, self.groups, self.subheads))
-        else:
-            q = q[:-1]
-        q = q.reshape(pixels * self.groups, self.subheads, -1)
-        score = self.scores(q, self._corners(k_cells, k_place[0], pixels))
-        score = ops.cast(score, k_place[1].dtype).reshape(pixels * unit, 4 * self.samples)
-        score = self.product(score, _bilinear(self.samples)) * self._powers(k_place, pixels)
-        score = self.product(score, _sum(self.samples))
-        weight = self._softmax(score, pixels)
-        weight = self.product_t(weight, _sum(self.samples)) * self._powers(v_place, pixels)
-        weight = self.product_t(weight, _bilinear(self.samples))
-        weight = ops.cast(weight, q.dtype).reshape(pixels * self.groups, self.subheads, -1)
-        out = self.mix(weight, self._corners(v_cells, v_place[0], pixels)).reshape(-1, self.piece)
-        if self.subheads > 1:
-            out = gather_rows(out, _diagonal(pixels, self.groups, self.subheads))
-        return out.reshape(pixels, self.dim)
-
-    def _corners(self, cells_: Tensor, rows: Tensor, pixels: int) -> Tensor:
-        """The cell of each sample as four keys: (Q*G, 4*S, C/G)."""
-        out = gather_rows(cells_, rows.reshape(-1))
-        return out.reshape(pixels * self.groups, 4 * self.samples, self.dim // self.groups)
-
-    def _powers(self, place: tuple[Tensor, Tensor, Tensor], pixels: int) -> Tensor:
-        """1, fx, fy, fx*fy of each sample, once for each sub-head: (Q*G*U, 4*S)."""
-        fy, fx = (f.reshape(pixels * self.groups, self.samples) for f in place[1:])
-        powers = ops.cat((ops.ones_like(fx), fx, fy, fx * fy), 1)
-        if self.subheads == 1:
-            return powers
-        return gather_rows(powers, _repeat(pixels * self.groups, self.subheads))
-
-    def _softmax(self, score: Tensor, pixels: int) -> Tensor:
-        """Softmax over the samples of a head, whose score is the sum over its pieces."""
-        if self.pieces_of_head == 1:
-            return ops.softmax(score, -1)
-        shape = (pixels * self.heads, self.pieces_of_head, self.samples)
-        weight = ops.softmax(ops.reduce_sum(score.reshape(shape), 1), -1)
-        return gather_rows(weight, _repeat(shape[0], self.pieces_of_head))
 
 
 class GuidedDeformableAttention(nn.Cell):
@@ -208,6 +98,8 @@ class GuidedDeformableAttention(nn.Cell):
         self.attend = SampledAttention(
             inner, config.attention_heads, self.groups // 2, _SLOTS * self.taps
         )
+        if execution.recompute:
+            self.attend.recompute()
 
     def _offset_convs(self, inputs: int, dim: int) -> nn.SequentialCell:
         outputs = _SLOTS * self.groups * self.taps * 2
@@ -244,28 +136,24 @@ class GuidedDeformableAttention(nn.Cell):
         v = cells(self.proj_v(v_PC), frames, self.groups // 2)
         flow_x = ops.cat((flow_1_P2[:, 0:1], flow_2_P2[:, 0:1]), 1)
         flow_y = ops.cat((flow_1_P2[:, 1:2], flow_2_P2[:, 1:2]), 1)
+        base = (ops.cat((flow_y, _pixel(*shape, 0)), 1), ops.cat((flow_x, _pixel(*shape, 1)), 1))
+        first = _first_row(batch, h, w, self.groups // 2, self.taps)
         rows = q.shape[0]
-        step = self.chunk_mb * 2**18 // (8 * self.taps * q.shape[1])
-        step = rows if step >= rows else max(1, step)
+        step = min(rows, max(1, self.chunk_mb * 2**18 // (8 * self.taps * q.shape[1])))
         out, mean_y, mean_x = [], [], []
         for start in range(0, rows, step):
             stop = min(rows, start + step)
-            base_y = self._base(flow_y[start:stop], _pixel(*shape, 0)[start:stop], 0)
-            base_x = self._base(flow_x[start:stop], _pixel(*shape, 1)[start:stop], 1)
             offsets = self._offsets(hidden[start:stop])
-            first = _first_row(batch, h, w, self.groups // 2, self.taps)[start:stop]
+            base_y = self._spread(base[0][start:stop], 0)
+            base_x = self._spread(base[1][start:stop], 1)
             places = [
-                self._place(offsets[half][0] + base_y, offsets[half][1] + base_x, first, h, w)
-                for half in (0, 1)
+                self._place(y + base_y, x + base_x, first[start:stop], h, w) for y, x in offsets
             ]
             out += [self.attend(q[start:stop], k, v, *places)]
             mean_y += [self._mean_offset(offsets[0][0], offsets[1][0])]
             mean_x += [self._mean_offset(offsets[0][1], offsets[1][1])]
-        flow_x, flow_y = flow_x + _join(mean_x), flow_y + _join(mean_y)
-        flows = tuple(
-            ops.cat((flow_x[:, slot : slot + 1], flow_y[:, slot : slot + 1]), 1) for slot in (0, 1)
-        )
         aligned = self.proj(_join(out))
+        flows = _by_slot(flow_x + _join(mean_x), flow_y + _join(mean_y))
         return aligned + self.mlp(aligned), flows
 
     def _hidden(self, guide: tuple[Tensor, ...], frames: tuple[int, int, int]) -> Tensor:
@@ -289,10 +177,9 @@ class GuidedDeformableAttention(nn.Cell):
         raw = linear(hidden, gather_rows(weight, order), ops.gather(bias, order, 0))
         return tanh(raw) * self.max_offset
 
-    def _base(self, flow: Tensor, pixel: Tensor, axis: int) -> Tensor:
+    def _spread(self, base: Tensor, axis: int) -> Tensor:
         """Where each tap lies before its offset is added, along one axis: (Q, G*S)."""
-        inputs = ops.cat((flow, pixel), 1)
-        return ops.MatMul()(inputs, _spread(self.groups // 2, self.window, axis))
+        return ops.MatMul()(base, _spread_matrix(self.groups // 2, self.window, axis))
 
     def _place(
         self, y: Tensor, x: Tensor, first: Tensor, h: int, w: int
@@ -307,6 +194,14 @@ class GuidedDeformableAttention(nn.Cell):
         """Mean over both halves, groups and taps for each slot: (Q, 2)."""
         mean = _mean(self.groups // 2, self.taps)
         return ops.MatMul()((k_offset + v_offset) * 0.5, mean)
+
+
+def _by_slot(x_P2: Tensor, y_P2: Tensor) -> tuple[Tensor, Tensor]:  # noqa: N803
+    """Flows to the two slots, each (P, 2) of (dx, dy)."""
+    return (
+        ops.cat((x_P2[:, 0:1], y_P2[:, 0:1]), 1),
+        ops.cat((x_P2[:, 1:2], y_P2[:, 1:2]), 1),
+    )
 
 
 def tanh(x: Tensor) -> Tensor:

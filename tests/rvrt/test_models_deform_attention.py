@@ -5,6 +5,7 @@ from mindspore import Tensor, grad
 from rvrt.config import MODEL_PRESETS, Execution, RVRTConfig
 from rvrt.models import deform_attention as da
 from rvrt.models.flow_warp import cells
+from rvrt.models.sampled_attention import SampledAttention
 from tests.oracles import rvrt_sampling
 from tests.rvrt.conftest import from_rows, to_rows
 
@@ -14,7 +15,7 @@ RNG = np.random.RandomState(3)
 def attend(batch, dim, h, w, heads, groups, window):
     """The operator as a function of rows of q, k, v and official offsets."""
     half, taps = groups // 2, window[0] * window[1]
-    cell = da.SampledAttention(dim, heads, half, 2 * taps)
+    cell = SampledAttention(dim, heads, half, 2 * taps)
     config = RVRTConfig(
         embed_dim=dim // 2,
         num_heads=(1, 1, 1),
@@ -24,8 +25,10 @@ def attend(batch, dim, h, w, heads, groups, window):
     )
     module = da.GuidedDeformableAttention(config, Execution())
     order = da.plan_offset_rows(groups, taps)
-    flow = Tensor(np.zeros((2 * batch * h * w, 2), np.float32))
-    base = [module._base(flow, Tensor(da.plan_pixel(batch, h, w, axis)), axis) for axis in (0, 1)]
+    still, base = np.zeros((2 * batch * h * w, 2), np.float32), []
+    for axis in (0, 1):
+        place = np.concatenate([still, da.plan_pixel(batch, h, w, axis)], 1)
+        base += [module._spread(Tensor(place), axis)]
     first = Tensor(da.plan_first_row(batch, h, w, half, taps))
 
     def run(q, k, v, offset):
