@@ -149,7 +149,7 @@ class GuidedDeformableAttention(nn.Cell):
             places = [
                 self._place(y + base_y, x + base_x, first[start:stop], h, w) for y, x in offsets
             ]
-            out += [self.attend(q[start:stop], k, v, *places)]
+            out += [self.attend(q[start:stop], k, v, *places[0], *places[1])]
             mean_y += [self._mean_offset(offsets[0][0], offsets[1][0])]
             mean_x += [self._mean_offset(offsets[0][1], offsets[1][1])]
         aligned = self.proj(_join(out))

@@ -80,10 +80,14 @@ class SampledAttention(nn.Cell):
         q_QC: Tensor,  # noqa: N803
         k_cells: Tensor,
         v_cells: Tensor,
-        k_place: tuple[Tensor, Tensor, Tensor],
-        v_place: tuple[Tensor, Tensor, Tensor],
+        *places: Tensor,
     ) -> Tensor:
-        """(Q, C) queries; cells (rows, 4*C/G); a place is (row int32, fy, fx), each (Q, G*S)."""
+        """(Q, C) queries; cells (rows, 4*C/G); places: row (int32), fy, fx for k, the same for v.
+
+        Each of a place's three is (Q, G*S). They come one by one, because a recomputed cell gives
+        no gradient to tensors in a tuple.
+        """
+        k_place, v_place = places[:3], places[3:]
         pixels, unit = q_QC.shape[0], self.groups * self.subheads
         q = with_zero_row((q_QC * self.scale).reshape(-1, self.piece))
         if self.subheads > 1:

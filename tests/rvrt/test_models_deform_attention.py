@@ -37,7 +37,7 @@ def attend(batch, dim, h, w, heads, groups, window):
             y, x = (offset[:, Tensor(order[part, axis])] + base[axis] for axis in (0, 1))
             places += [module._place(y, x, first, h, w)]
         k, v = (cells(rows, (2 * batch, h, w), half) for rows in (k, v))
-        return cell(q, k, v, *places)
+        return cell(q, k, v, *places[0], *places[1])
 
     return run
 
