@@ -208,7 +208,7 @@ OTHERS = [
 
 @pytest.mark.parametrize("config", OTHERS)
 def test_other_configs_run_and_every_parameter_gets_a_gradient(config):
-    model = randomise(build_model(config))
+    model = randomise(build_model(config, Execution(recompute=True)))
     parameters = model.trainable_params()
     x = clip(4, 33, 36, batch=2)
     scale = config.upscale
@@ -229,9 +229,9 @@ def test_other_configs_run_and_every_parameter_gets_a_gradient(config):
 
 
 def test_training_golden(golden, weights, debug_model):
-    """Losses of four steps, gradient norms and gradients of the first, recomputed blocks."""
+    """Losses of four steps, gradient norms and gradients of the first."""
     data = golden("train_true")
-    model = debug_model("rvrt-debug", recompute=True)
+    model = debug_model("rvrt-debug")
     x, target = Tensor(weights.video(1, 6, 34, 38)), Tensor(weights.video(2, 6, 136, 152))
     flow = [p for p in model.trainable_params() if p.name.startswith("spynet")]
     rest = [p for p in model.trainable_params() if not p.name.startswith("spynet")]
