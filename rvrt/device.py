@@ -40,9 +40,8 @@ def use(target: str = "CPU") -> str:
 def execution(target: str, *, dtype: str = "float32", training: bool = False) -> Execution:
     """How to run a network on `target`.
 
-    A CPU runs operator by operator: compiling its blocks costs start-up time and memory and saves
-    little once the work is in few large operators. Accelerators compile blocks. Training recomputes
-    blocks in the backward pass.
+    A CPU runs operator by operator, as compiling costs seconds for each new input shape;
+    accelerators compile blocks. Training recomputes blocks in the backward pass.
     """
     if target not in TARGETS:
         raise ConfigError(f"device target {target!r}: expected one of {', '.join(TARGETS)}")
