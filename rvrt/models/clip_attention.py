@@ -1,0 +1,133 @@
+"""RVRT Light's alignment: attention to the 3 x 3 neighbourhood in both frames of the previous clip.
+
+Small tiles of queries share the keys around them: many products with keys that a mask then
+excludes are far cheaper than one small product for each pixel.
+"""
+
+# B clips  H height  W width  C channels  P=B*2*H*W pixels of the clips  h heads  D head channels
+# S tiles  Q queries of a tile  N keys of a tile
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import numpy as np
+from mindspore import Tensor, nn, ops
+
+from rvrt.config import Execution, RVRTLightConfig
+from rvrt.models.linear import Linear
+from rvrt.models.rows import as_constant, gather_rows, with_zero_row
+from rvrt.models.rstb import Mlp
+
+_TILE = 4
+_MASKED = -1e4  # within float16, and exp(-1e4) is 0
+
+
+def _tiles(side: int) -> int:
+    return -(-side // _TILE)
+
+
+def plan_queries(frames: int, h: int, w: int, heads: int) -> np.ndarray:
+    """Rows (pixel, head) of the queries of each tile: (S*h*Q,) int32; zero row beyond the frame."""
+    ty, tx = _tiles(h), _tiles(w)
+    pixel = np.full((frames, ty * _TILE, tx * _TILE), -1)
+    pixel[:, :h, :w] = np.arange(frames * h * w).reshape(frames, h, w)
+    pixel = pixel.reshape(frames, ty, _TILE, tx, _TILE).transpose(0, 1, 3, 2, 4)
+    return _with_heads(pixel.reshape(-1, _TILE * _TILE), frames * h * w, heads)
+
+
+def plan_keys(frames: int, h: int, w: int, window: tuple[int, int], heads: int) -> np.ndarray:
+    """Rows (pixel, head) of the keys of each tile, both frames of its clip: (S*h*N,) int32."""
+    ty, tx = _tiles(h), _tiles(w)
+    my, mx = window[0] // 2, window[1] // 2
+    pixel = np.full((frames, ty * _TILE + 2 * my, tx * _TILE + 2 * mx), -1)
+    pixel[:, my : my + h, mx : mx + w] = np.arange(frames * h * w).reshape(frames, h, w)
+    size = (_TILE + 2 * my, _TILE + 2 * mx)
+    around = np.lib.stride_tricks.sliding_window_view(pixel, size, (1, 2))[:, ::_TILE, ::_TILE]
+    clips = around.reshape(frames // 2, 1, 2, ty * tx, -1).repeat(2, 1)  # each frame reads both
+    keys = clips.transpose(0, 1, 3, 2, 4).reshape(frames * ty * tx, -1)
+    return _with_heads(keys, frames * h * w, heads)
+
+
+def _with_heads(pixel_SN: np.ndarray, zero_row: int, heads: int) -> np.ndarray:  # noqa: N803
+    rows = pixel_SN[:, None, :] * heads + np.arange(heads)[:, None]
+    outside = np.broadcast_to(pixel_SN[:, None, :] < 0, rows.shape)
+    return np.where(outside, zero_row * heads, rows).reshape(-1).astype(np.int32)
+
+
+def plan_merge(frames: int, h: int, w: int, heads: int) -> np.ndarray:
+    """Rows of (tile, head, query) that hold each (pixel, head): (P*h,) int32."""
+    rows = plan_queries(frames, h, w, heads)
+    inside = rows < frames * h * w * heads
+    merge = np.empty(frames * h * w * heads, np.int32)
+    merge[rows[inside]] = np.flatnonzero(inside)
+    return merge
+
+
+def plan_mask(window: tuple[int, int]) -> np.ndarray:
+    """0 where a key is in the query's neighbourhood, else _MASKED: (1, Q*N) float32."""
+    near = []
+    for side in window:
+        key, query = np.arange(_TILE + side - 1), np.arange(_TILE)[:, None]
+        near.append((key >= query) & (key < query + side))
+    both = near[0][:, None, :, None] & near[1][None, :, None, :]
+    both = np.repeat(both.reshape(_TILE * _TILE, 1, -1), 2, 1)
+    return np.where(both, np.float32(0), np.float32(_MASKED)).reshape(1, -1)
+
+
+def plan_same(rows: int) -> np.ndarray:
+    """Row 0 for each: (rows,) int32."""
+    return np.zeros(rows, np.int32)
+
+
+_queries = as_constant(plan_queries)
+_keys = as_constant(plan_keys)
+_merge = as_constant(plan_merge)
+_mask = as_constant(plan_mask)
+_same = as_constant(plan_same)
+
+
+class ClipAttention(nn.Cell):
+    """Align the previous clip's features to this clip: v + mlp(v), v the attended neighbourhood."""
+
+    def __init__(self, config: RVRTLightConfig, execution: Execution) -> None:
+        super().__init__()
+        dim, inner = config.embed_dim, config.attention_dim
+        self.heads, self.window = config.attention_heads, config.attention_window
+        self.inner, self.scale = inner, (inner // config.attention_heads) ** -0.5
+        self.proj_q = nn.SequentialCell(OrderedDict([("1", Linear(dim, inner))]))
+        self.proj_k = nn.SequentialCell(OrderedDict([("1", Linear(dim, inner))]))
+        self.proj_v = nn.SequentialCell(OrderedDict([("1", Linear(dim, inner))]))
+        self.proj = nn.SequentialCell(OrderedDict([("1", Linear(inner, dim))]))
+        self.mlp = nn.SequentialCell(OrderedDict([("1", Mlp(dim, config.mlp_ratio, config.gelu))]))
+        self.scores = ops.BatchMatMul(transpose_b=True)
+        self.mix = ops.BatchMatMul()
+
+    def construct(
+        self,
+        q_PC: Tensor,  # noqa: N803
+        k_PC: Tensor,  # noqa: N803
+        v_PC: Tensor,  # noqa: N803
+        shape: tuple[int, int, int],
+    ) -> Tensor:
+        """Align `v` (and `k`), features of the previous clip, to `q`; `shape` is (B, H, W).
+
+        Both frames of the clip take part for each output frame. Their order does not matter, as
+        this attention has no position term.
+        """
+        frames = (2 * shape[0], shape[1], shape[2])
+        q = self._tiles(self.proj_q(q_PC) * self.scale, _queries(*frames, self.heads))
+        keys = _keys(*frames, self.window, self.heads)
+        k, v = self._tiles(self.proj_k(k_PC), keys), self._tiles(self.proj_v(v_PC), keys)
+        tiles = 2 * shape[0] * _tiles(shape[1]) * _tiles(shape[2]) * self.heads
+        q, k, v = (x.reshape(tiles, -1, x.shape[1]) for x in (q, k, v))
+        score = ops.cast(self.scores(q, k), self.proj[0].weight.dtype)
+        score = score + gather_rows(_mask(self.window), _same(tiles)).reshape(score.shape)
+        out = self.mix(ops.cast(ops.softmax(score, -1), q.dtype), v)
+        out = gather_rows(out.reshape(-1, out.shape[2]), _merge(*frames, self.heads))
+        aligned = self.proj(out.reshape(-1, self.inner))
+        return aligned + self.mlp(aligned)
+
+    def _tiles(self, x_PC: Tensor, table: Tensor) -> Tensor:  # noqa: N803
+        """Head-sized rows of the tiles."""
+        return gather_rows(with_zero_row(x_PC.reshape(-1, self.inner // self.heads)), table)

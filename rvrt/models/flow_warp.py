@@ -1,0 +1,160 @@
+"""Bilinear sampling of rows, warping by optical flow, and resizing as matrix products."""
+
+# N frames  H height  W width  C channels  P=N*H*W pixels  R rows of several frames
+
+from __future__ import annotations
+
+import mindspore as ms
+import numpy as np
+from mindspore import Tensor, nn, ops
+
+from rvrt.models.rows import Shape, as_constant, gather_rows, with_zero_row
+
+
+def plan_corners(n: int, h: int, w: int, groups: int) -> np.ndarray:
+    """Rows of the 2 x 2 pixels of every cell of frames with a border of zeros around them.
+
+    Cells start at y = -1 .. H-1 and x = -1 .. W-1. Rows are counted (frame, y, x, group), the zero
+    row comes last: (N*(H+1)*(W+1)*groups*4,) int32 in the order cell, group, corner.
+    """
+    padded = np.full((n, h + 2, w + 2), -1)
+    padded[:, 1:-1, 1:-1] = np.arange(n * h * w).reshape(n, h, w)
+    corners = np.stack(
+        [padded[:, i : i + h + 1, j : j + w + 1] for i in (0, 1) for j in (0, 1)], -1
+    )
+    rows = corners[:, :, :, None, :] * groups + np.arange(groups)[:, None]
+    return np.where(rows < 0, n * h * w * groups, rows).reshape(-1).astype(np.int32)
+
+
+_corners = as_constant(plan_corners)
+
+
+def cells(x_PC: Tensor, shape: Shape, groups: int = 1) -> Tensor:  # noqa: N803
+    """Frames (P, groups*C) as rows that hold the 2 x 2 pixels of a cell: (cells*groups, 4*C).
+
+    One sample is then one row, whatever its place, and zeros beyond the border need no test.
+    """
+    rows = x_PC.reshape(-1, x_PC.shape[1] // groups)
+    table = _corners(shape[0], shape[1], shape[2], groups)
+    return gather_rows(with_zero_row(rows), table).reshape(-1, 4 * rows.shape[1])
+
+
+class _Clamp(nn.Cell):
+    """min(max(x, low), high) whose gradient is 0 on the limits too, where samples turn to zeros."""
+
+    def construct(self, x: Tensor, low: float, high: float) -> Tensor:
+        """Any shape; float32."""
+        return ops.minimum(ops.maximum(x, low), high)
+
+    def bprop(
+        self, x: Tensor, low: float, high: float, out: Tensor, dout: Tensor
+    ) -> tuple[Tensor, float, float]:
+        """Gradient of x; the limits have none."""
+        inside = ops.logical_and(ops.greater(x, low), ops.less(x, high))
+        return dout * ops.cast(inside, dout.dtype), 0.0, 0.0
+
+
+_clamp = _Clamp()
+
+
+def split_position(position: Tensor, length: int, border: bool = False) -> tuple[Tensor, Tensor]:
+    """Cell start (-1 .. length-1, whole, without gradient) and fraction of positions along an axis.
+
+    Positions beyond the frame count as zero: they are moved to where both pixels of the cell weigh
+    nothing. With `border` they take the value of the edge instead.
+    """
+    low, high = (0.0, length - 1.0) if border else (-1.0, float(length))
+    position = _clamp(position, low, high)
+    start = ops.stop_gradient(ops.minimum(ops.floor(position), length - 1.0))
+    return start, position - start
+
+
+def _plan_pixels(n: int, h: int, w: int) -> np.ndarray:
+    """Coordinates of every pixel of N frames: (2, P, 1) float32, x then y."""
+    y, x = np.mgrid[:h, :w].astype(np.float32)
+    return np.stack([np.tile(x.reshape(-1), n), np.tile(y.reshape(-1), n)])[:, :, None]
+
+
+def _plan_first_cell(frames: tuple[int, ...], h: int, w: int) -> np.ndarray:
+    """First cell of the frame that each output frame reads, for each pixel: (P, 1) float32."""
+    first = np.array(frames, np.float32) * (h + 1) * (w + 1) + (w + 2)
+    return np.repeat(first, h * w)[:, None]
+
+
+_pixels = as_constant(_plan_pixels)
+_first_cell = as_constant(_plan_first_cell)
+
+
+def sample(
+    cells_R4C: Tensor,  # noqa: N803
+    flow_P2: Tensor,  # noqa: N803
+    frames: tuple[int, ...],
+    h: int,
+    w: int,
+    border: bool = False,
+) -> Tensor:
+    """Read each pixel at its place plus its flow (dx, dy), bilinearly: (P, C).
+
+    `frames` names, for each frame of the flow, the frame of the cells that it reads.
+    """
+    pixels = _pixels(len(frames), h, w)
+    x0, fx = split_position(flow_P2[:, 0:1] + pixels[0], w, border)
+    y0, fy = split_position(flow_P2[:, 1:2] + pixels[1], h, border)
+    cell = ops.cast(y0 * (w + 1.0) + x0 + _first_cell(frames, h, w), ms.int32)
+    corners = gather_rows(cells_R4C, cell.reshape(-1)).reshape(flow_P2.shape[0], 4, -1)
+    gx, gy = 1.0 - fx, 1.0 - fy
+    weight = ops.cat((gy * gx, gy * fx, fy * gx, fy * fx), 1).expand_dims(1)
+    out = ops.BatchMatMul()(ops.cast(weight, corners.dtype), corners)
+    return out.reshape(out.shape[0], out.shape[2])
+
+
+def warp(x_PC: Tensor, flow_P2: Tensor, shape: Shape, border: bool = False) -> Tensor:  # noqa: N803
+    """Each frame sampled at (x + flow_x, y + flow_y), in pixels; zeros or the edge outside.
+
+    Equal to grid sampling with aligned corners.
+    """
+    n, h, w = shape
+    return sample(cells(x_PC, shape), flow_P2, tuple(range(n)), h, w, border)
+
+
+def warp_clip(
+    x_PC: Tensor,  # noqa: N803
+    flow_1_P2: Tensor,  # noqa: N803
+    flow_2_P2: Tensor,  # noqa: N803
+    shape: Shape,
+) -> tuple[Tensor, Tensor]:
+    """Frames of clips warped by `flow_1`, and by `flow_2` with the two frames of each clip swapped.
+
+    `shape` is (2*B, H, W).
+    """
+    n, h, w = shape
+    corners = cells(x_PC, shape)
+    same, other = tuple(range(n)), tuple(frame ^ 1 for frame in range(n))
+    return sample(corners, flow_1_P2, same, h, w), sample(corners, flow_2_P2, other, h, w)
+
+
+def plan_resize(length: int, target: int, align_corners: bool) -> np.ndarray:
+    """Bilinear interpolation along one axis as a matrix (target, length) float32."""
+    if align_corners:
+        position = np.arange(target) * ((length - 1) / max(target - 1, 1))
+    else:
+        position = np.maximum((np.arange(target) + 0.5) * (length / target) - 0.5, 0)
+    start = np.minimum(position.astype(int), length - 1)
+    fraction = position - start
+    matrix = np.zeros((target, length))
+    np.add.at(matrix, (np.arange(target), start), 1 - fraction)
+    np.add.at(matrix, (np.arange(target), np.minimum(start + 1, length - 1)), fraction)
+    return matrix.astype(np.float32)
+
+
+_resize_matrix = as_constant(plan_resize)
+
+
+def resize(x_NHW: Tensor, h: int, w: int, align_corners: bool = False) -> Tensor:  # noqa: N803
+    """Bilinear resize of planes (N, H, W) to (N, h, w): two matrix products."""
+    n, height, width = x_NHW.shape
+    rows = x_NHW.reshape(n * height, width)
+    x = ops.MatMul(transpose_b=True)(rows, _resize_matrix(width, w, align_corners))
+    vertical = _resize_matrix(height, h, align_corners)
+    vertical = ops.broadcast_to(vertical.expand_dims(0), (n, h, height))
+    return ops.BatchMatMul()(vertical, x.reshape(n, height, w))

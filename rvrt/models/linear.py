@@ -1,0 +1,131 @@
+"""Linear maps of rows: fully connected layers and convolutions.
+
+Parameters keep the official names and shapes (a video convolution's weight is O, I, 1, kh, kw).
+Weights follow the dtype of the rows, so that float16 rows compute in float16.
+"""
+
+# R rows  N frames  H height  W width  I channels in  O channels out  K taps
+
+from __future__ import annotations
+
+import math
+
+from mindspore import Parameter, Tensor, nn, ops
+from mindspore.common.initializer import HeUniform, TruncatedNormal, Uniform, initializer
+
+from rvrt.models.rows import Shape, gather_rows, neighbours, with_zero_row
+
+
+def linear(x_RI: Tensor, weight_OI: Tensor, bias_O: Tensor) -> Tensor:  # noqa: N803
+    """x W^T + b, in the dtype of x."""
+    out = ops.MatMul(transpose_b=True)(x_RI, ops.cast(weight_OI, x_RI.dtype))
+    return ops.bias_add(out, ops.cast(bias_O, x_RI.dtype))
+
+
+class Linear(nn.Cell):
+    """A fully connected layer on rows (R, I) -> (R, O)."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.weight = Parameter(initializer(TruncatedNormal(0.02), (outputs, inputs)))
+        self.bias = Parameter(initializer("zeros", (outputs,)))
+
+    def construct(self, x_RI: Tensor) -> Tensor:  # noqa: N803
+        """(R, I) -> (R, O)."""
+        return linear(x_RI, self.weight, self.bias)
+
+
+class _Correlate(nn.Cell):
+    """A stride-1 convolution with zero border: one gather of taps, one matrix product.
+
+    The backward pass is written out: it gathers again instead of remembering the taps, which are K
+    times the input, and it gathers where automatic differentiation would scatter.
+    """
+
+    def __init__(self, inputs: int, outputs: int, kernel: tuple[int, int]) -> None:
+        super().__init__()
+        self.inputs, self.outputs = inputs, outputs
+        self.taps = kernel[0] * kernel[1]
+        self.product = ops.MatMul()
+        self.weight_grad = ops.MatMul(transpose_a=True)
+
+    def construct(self, x_RI: Tensor, weight_OIK: Tensor, table: Tensor) -> Tensor:  # noqa: N803
+        """Rows and weight (O, I, K) to rows, by the table of `neighbours`."""
+        weight = ops.transpose(weight_OIK, (2, 1, 0)).reshape(-1, self.outputs)
+        return self.product(self._unfold(x_RI, table), weight)
+
+    def _unfold(self, x: Tensor, table: Tensor) -> Tensor:
+        return gather_rows(with_zero_row(x), table).reshape(x.shape[0], self.taps * x.shape[1])
+
+    def bprop(
+        self, x: Tensor, weight: Tensor, table: Tensor, out: Tensor, dout: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Gradients of the rows and the weight; the table has none."""
+        grad = self.weight_grad(dout, self._unfold(x, table))
+        grad = grad.reshape(self.outputs, self.taps, self.inputs)
+        # the gradient of a correlation is the correlation with the taps in reverse order
+        back = ops.transpose(ops.flip(weight, (2,)), (2, 0, 1)).reshape(-1, self.inputs)
+        rows = self.product(self._unfold(dout, table), back)
+        return rows, ops.transpose(grad, (0, 2, 1)), ops.zeros_like(table)
+
+
+class Conv(nn.Cell):
+    """A stride-1 convolution of frames kept as rows, zeros beyond the border, odd kernel.
+
+    `video` gives the weight the official shape (O, I, 1, kh, kw) instead of (O, I, kh, kw).
+    `slope` applies a LeakyReLU of that negative slope (0 for ReLU); None applies nothing.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        *,
+        video: bool = True,
+        slope: float | None = None,
+        zero: bool = False,
+        chunk_mb: int = 256,
+    ) -> None:
+        super().__init__()
+        shape = (outputs, inputs, 1, kernel, kernel) if video else (outputs, inputs, kernel, kernel)
+        bound = 1 / math.sqrt(inputs * kernel * kernel)
+        self.weight = Parameter(initializer("zeros" if zero else HeUniform(math.sqrt(5)), shape))
+        self.bias = Parameter(initializer("zeros" if zero else Uniform(bound), (outputs,)))
+        self.inputs, self.outputs, self.slope = inputs, outputs, slope
+        self.kernel, self.taps = (kernel, kernel), kernel * kernel
+        self.correlate = _Correlate(inputs, outputs, (kernel, kernel))
+        self.chunk_floats = chunk_mb * 2**18
+
+    def construct(self, x_RI: Tensor, shape: Shape) -> Tensor:  # noqa: N803
+        """(N*H*W, I) -> (N*H*W, O), `shape` being (N, H, W)."""
+        return self.convolve(x_RI, self.weight, self.bias, shape)
+
+    def convolve(self, x: Tensor, weight: Tensor, bias: Tensor, shape: Shape) -> Tensor:
+        """The layer with another order of weights."""
+        weight = ops.cast(weight, x.dtype)
+        if self.taps == 1:
+            out = ops.MatMul(transpose_b=True)(x, weight.reshape(self.outputs, self.inputs))
+        else:
+            out = self._frames(x, weight.reshape(self.outputs, self.inputs, self.taps), shape)
+        out = ops.bias_add(out, ops.cast(bias, x.dtype))
+        return out if self.slope is None else leaky_relu(out, self.slope)
+
+    def _frames(self, x: Tensor, weight: Tensor, shape: Shape) -> Tensor:
+        """A few frames at a time, so that the gathered taps stay within the bound."""
+        n, h, w = shape
+        step = max(1, self.chunk_floats // (h * w * self.taps * self.inputs))
+        if step >= n:
+            return self.correlate(x, weight, neighbours(n, h, w, self.kernel))
+        out = []
+        for start in range(0, n, step):
+            stop = min(n, start + step)
+            part = x[start * h * w : stop * h * w]
+            table = neighbours(stop - start, h, w, self.kernel)
+            out.append(self.correlate(part, weight, table))
+        return ops.cat(tuple(out), 0)
+
+
+def leaky_relu(x: Tensor, slope: float) -> Tensor:
+    """max(x, slope * x), for slopes below 1."""
+    return ops.relu(x) if slope == 0 else ops.maximum(x, x * slope)

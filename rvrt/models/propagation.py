@@ -1,0 +1,119 @@
+"""One branch of the recurrence over clips of two frames: Liang et al. 2022, section 3.1."""
+
+# B batch  T frames  H height  W width  C channels  R=B*2*H*W rows of a clip
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from mindspore import Tensor, nn, ops
+
+from rvrt.models.flow_warp import warp
+from rvrt.models.rows import as_constant, flip_clips, gather_rows
+
+Clips = list[Tensor]
+Align = Callable[[nn.Cell, Tensor, Tensor, Tensor, Any], tuple[Tensor, Any]]
+
+
+@dataclass(frozen=True)
+class Branch:
+    """One pass over the clips. The second pass of a direction reuses the flows of the first."""
+
+    name: str
+    backward: bool
+    reuse_flow: bool
+
+
+BRANCHES = (
+    Branch("backward_1", backward=True, reuse_flow=False),
+    Branch("forward_1", backward=False, reuse_flow=False),
+    Branch("backward_2", backward=True, reuse_flow=True),
+    Branch("forward_2", backward=False, reuse_flow=True),
+)
+
+
+def propagate(
+    branch: Branch,
+    features: list[Clips],
+    backbone: Callable[[Tensor], Tensor],
+    align: Callable[[Tensor, Tensor, Tensor, Any], tuple[Tensor, Any]],
+    flows: list[Any],
+    batch: int,
+) -> tuple[Clips, list[Any]]:
+    """Run one branch.
+
+    `features` are those of the shallow layer and of every earlier branch, each a list of T/2 clips
+    (R, C). `flows[i]` leads from clip i+1 of the branch's order to clip i. Returns the branch's
+    features by clip and the flows as the alignment has updated them. Backward branches see clips
+    from last to first with their two frames swapped.
+    """
+    steps = len(features[0])
+    order = list(range(steps))[::-1] if branch.backward else list(range(steps))
+    out, updated = [], []
+    previous = None
+    for i in range(steps):
+        current = [clips[order[i]] for clips in features]
+        if branch.backward:
+            current = [flip_clips(x, batch) for x in current]
+        if i == 0:
+            start = ops.zeros_like(current[0])
+        else:
+            start, flow = align(current[-1], previous, out[i - 1], flows[i - 1])
+            updated = [*updated, flow]
+        previous = current[-1]
+        out = [*out, start + backbone(ops.cat((*current, start), 1))]
+    if branch.backward:
+        out = [flip_clips(x, batch) for x in out[::-1]]
+    return out, updated
+
+
+def plan_flow_steps(batch: int, frames: int, backward: bool, lag: int) -> np.ndarray:
+    """Flow maps (b, t) that step i reads as its n01, n12 or n23 (lag 0, 1, 2): (T/2-1, B) int32.
+
+    Flow t lies between frames t and t+1; a backward branch takes them from the last one on.
+    """
+    i = np.arange(1, frames // 2)
+    taken = 2 * i - 2 + lag  # the how-manieth single flow on the way
+    t = frames - 2 - taken if backward else taken
+    return (np.arange(batch) * (frames - 1) + t[:, None]).reshape(-1).astype(np.int32)
+
+
+_flow_steps = as_constant(plan_flow_steps)
+
+
+def compose_flows(
+    flow_R2: Tensor,  # noqa: N803
+    shape: tuple[int, int, int, int],
+    backward: bool,
+) -> list[tuple[Tensor, Tensor]]:
+    """Flows from each clip to the one before it in a branch's order.
+
+    `flow_R2` are the B*(T-1) flows between neighbouring frames, in the branch's direction; `shape`
+    is (B, T, H, W). For each of the T/2-1 steps: flow of the clip's frames to the same frame of the
+    other clip, and to the other frame, each (R, 2). All steps are composed at once.
+    """
+    batch, frames, h, w = shape
+    steps = frames // 2 - 1
+    if steps == 0:
+        return []
+    maps = flow_R2.reshape(batch * (frames - 1), -1)
+    n01, n12, n23 = (
+        gather_rows(maps, _flow_steps(batch, frames, backward, lag)).reshape(-1, 2)
+        for lag in range(3)
+    )
+    size = (steps * batch, h, w)
+    n02 = n12 + warp(n01, n12, size)
+    n13 = n23 + warp(n12, n23, size)
+    n03 = n23 + warp(n02, n23, size)
+
+    same, other = _interleave(n02, n13, steps, batch), _interleave(n12, n03, steps, batch)
+    return [(same[step].reshape(-1, 2), other[step].reshape(-1, 2)) for step in range(steps)]
+
+
+def _interleave(first: Tensor, second: Tensor, steps: int, batch: int) -> Tensor:
+    """Flows of the first and of the second frame of each clip: (steps, B, 2, H*W*2)."""
+    shape = (steps, batch, 1, -1)
+    return ops.cat((first.reshape(shape), second.reshape(shape)), 2)

@@ -1,0 +1,81 @@
+"""Maps kept as rows, and the tables that move rows.
+
+A map of N frames of H x W pixels is a matrix (N*H*W, C): channels last, so that a pixel is one
+contiguous row. Roll, window partition, neighbourhoods, pixel shuffle and head splitting are then
+one gather of rows by a table that depends on the shape alone; the tables are planned in NumPy, by
+functions of this package that can be tested by themselves, and cached.
+"""
+
+# N frames  H height  W width  C channels  R rows  K taps
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache, wraps
+from typing import Any
+
+import numpy as np
+from mindspore import Tensor, ops
+from mindspore.ops import constexpr
+
+Shape = tuple[int, int, int]
+
+_CACHED_PLANS = 64
+
+
+def as_constant(plan: Callable[..., np.ndarray]) -> Callable[..., Tensor]:
+    """Let a NumPy plan be called inside a network, eager or compiled: a cached constant tensor."""
+
+    @lru_cache(maxsize=_CACHED_PLANS)
+    @wraps(plan)
+    def cached(*key: Any) -> Tensor:
+        return Tensor(np.ascontiguousarray(plan(*key)))
+
+    @constexpr
+    def constant(*key: Any) -> Tensor:
+        return cached(*key)
+
+    return constant
+
+
+def gather_rows(x_RC: Tensor, table: Tensor) -> Tensor:  # noqa: N803
+    """Rows of `x_RC` in the order of `table` (any shape, int32): (*table.shape, C)."""
+    return ops.gather(x_RC, table, 0)
+
+
+def with_zero_row(x_RC: Tensor) -> Tensor:  # noqa: N803
+    """The same rows and one of zeros behind them, which tables point to beyond the border."""
+    return ops.cat((x_RC, ops.zeros((1, x_RC.shape[1]), x_RC.dtype)), 0)
+
+
+def plan_neighbours(n: int, h: int, w: int, kernel: tuple[int, int]) -> np.ndarray:
+    """Rows of the kernel's taps around each pixel, row-major: (N*H*W, K) int32.
+
+    A tap beyond the border is row N*H*W, the zero row.
+    """
+    kh, kw = kernel
+    frame = np.arange(h * w).reshape(h, w)
+    padded = np.full((h + kh - 1, w + kw - 1), -1)
+    padded[kh // 2 : kh // 2 + h, kw // 2 : kw // 2 + w] = frame
+    taps = np.lib.stride_tricks.sliding_window_view(padded, (kh, kw)).reshape(h * w, kh * kw)
+    base = (np.arange(n) * h * w)[:, None, None]
+    table = np.where(taps < 0, n * h * w, taps + base)
+    return table.reshape(n * h * w, kh * kw).astype(np.int32)
+
+
+neighbours = as_constant(plan_neighbours)
+
+
+def plan_flip(clips: int) -> np.ndarray:
+    """Frame order that swaps the two frames of each clip: (2*clips,) int32."""
+    return np.arange(2 * clips).reshape(clips, 2)[:, ::-1].reshape(-1).astype(np.int32)
+
+
+_flip = as_constant(plan_flip)
+
+
+def flip_clips(x_RC: Tensor, clips: int) -> Tensor:  # noqa: N803
+    """Swap the two frames of each of `clips` clips."""
+    rows, channels = x_RC.shape
+    frames = x_RC.reshape(2 * clips, rows // (2 * clips) * channels)
+    return gather_rows(frames, _flip(clips)).reshape(rows, channels)

@@ -1,0 +1,118 @@
+"""What RVRT and RVRT Light have in common: everything but flows and alignment."""
+
+# B batch  T frames  H height  W width  C channels  R rows (pixels of the frames)
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any
+
+import mindspore as ms
+from mindspore import Tensor, nn, ops
+
+from rvrt.config import Execution, NetworkConfig
+from rvrt.models.flow_warp import resize
+from rvrt.models.linear import Conv
+from rvrt.models.propagation import BRANCHES, Clips, propagate
+from rvrt.models.rstb import RSTBWithInputConv
+from rvrt.models.upsampler import Upsampler
+
+
+def check_input(x_BTCHW: Tensor, min_size: int, name: str) -> None:  # noqa: N803
+    """Raise ValueError for frames that the network cannot take."""
+    shape = tuple(x_BTCHW.shape)
+    if len(shape) != 5 or shape[2] != 3 or 0 in shape:
+        raise ValueError(f"input of shape {shape}: {name} takes (batch, frames, 3, height, width)")
+    if x_BTCHW.dtype != ms.float32:
+        raise ValueError(f"input of type {x_BTCHW.dtype}: {name} takes float32 in 0..1")
+    if shape[1] % 2:
+        raise ValueError(
+            f"{shape[1]} frames: {name} works on clips of 2, so their number must be even and at "
+            f"least 2; repeat a frame and drop its result"
+        )
+    if min(shape[3:]) < min_size:
+        raise ValueError(
+            f"frames of {shape[3]}x{shape[4]}: {name} takes {min_size} pixels or more on each "
+            f"side; pad the frames and crop the result"
+        )
+
+
+class Skeleton(nn.Cell):
+    """Feature extraction, four branches, reconstruction, upsampling.
+
+    A network adds `_flows`, which gives what its forward and its backward alignments follow, and
+    `_align`.
+    """
+
+    min_size = 1
+
+    def __init__(self, config: NetworkConfig, execution: Execution, align: type[nn.Cell]) -> None:
+        super().__init__()
+        self.config, self.execution = config, execution
+        dim, mb = config.embed_dim, execution.chunk_mb
+        self.dtype = getattr(ms, execution.dtype)
+        self.feat_extract = RSTBWithInputConv(config, execution, 3, part=0)
+        self.backbone = nn.CellDict(
+            OrderedDict(
+                (branch.name, RSTBWithInputConv(config, execution, (2 + i) * dim, part=1))
+                for i, branch in enumerate(BRANCHES)
+            )
+        )
+        self.deform_align = nn.CellDict(
+            OrderedDict((branch.name, align(config, execution)) for branch in BRANCHES)
+        )
+        inputs = (1 + len(BRANCHES)) * dim
+        self.reconstruction = RSTBWithInputConv(config, execution, inputs, part=2)
+        self.conv_before_upsampler = nn.SequentialCell(
+            OrderedDict([("0", Conv(dim, config.upsample_dim, 1, slope=0.1))])
+        )
+        self.upsampler = Upsampler(config.upsample_dim, config.upscale, mb)
+        self.conv_last = Conv(config.upsample_dim, 3, 3, chunk_mb=mb)
+
+    def construct(self, x_BTCHW: Tensor) -> Tensor:  # noqa: N803
+        """(B, T, 3, H, W) float32 in 0..1 -> (B, T, 3, s*H, s*W) float32."""
+        check_input(x_BTCHW, self.min_size, type(self).__name__)
+        batch, frames, _, h, w = x_BTCHW.shape
+        clip = (batch, 2, h, w)
+        inputs = [x_BTCHW[:, t : t + 2].reshape(-1, 3, h, w) for t in range(0, frames, 2)]
+        features = [[self.feat_extract(self._rows(x), clip) for x in inputs]]
+        flows = self._flows(x_BTCHW)
+        for branch in BRANCHES:
+            past = flows[1] if branch.backward else flows[0]
+            out, updated = self._branch(branch, features, past, clip)
+            features = [*features, out]
+            if not branch.reuse_flow:
+                flows = (flows[0], updated) if branch.backward else (updated, flows[1])
+        out = []
+        for i, x in enumerate(inputs):
+            rows = ops.cat(tuple(clips[i] for clips in features), 1)
+            out = [*out, self._upsample(self.reconstruction(rows, clip), x, clip)]
+        return ops.cat(tuple(out), 1)
+
+    def _rows(self, x_NCHW: Tensor) -> Tensor:  # noqa: N803
+        rows = ops.transpose(x_NCHW, (0, 2, 3, 1)).reshape(-1, x_NCHW.shape[1])
+        return ops.cast(rows, self.dtype)
+
+    def _branch(
+        self, branch: Any, features: list[Clips], flows: list[Any], clip: tuple[int, int, int, int]
+    ) -> tuple[Clips, list[Any]]:
+        cell, aligner = self.backbone[branch.name], self.deform_align[branch.name]
+        shape = (clip[0], clip[2], clip[3])
+
+        def backbone(x: Tensor) -> Tensor:
+            return cell(x, clip)
+
+        def align(q: Tensor, k: Tensor, v: Tensor, flow: Any) -> tuple[Tensor, Any]:
+            return self._align(aligner, q, k, v, flow, shape)
+
+        return propagate(branch, features, backbone, align, flows, clip[0])
+
+    def _upsample(self, x: Tensor, lq: Tensor, clip: tuple[int, int, int, int]) -> Tensor:
+        """Features of one clip and its LQ frames (B*2, 3, H, W) to (B, 2, 3, s*H, s*W)."""
+        batch, _, h, w = clip
+        n, s = 2 * batch, self.config.upscale
+        x = self.conv_before_upsampler[0](x, (n, h, w))
+        x = self.conv_last(self.upsampler(x, (n, h, w)), (n, s * h, s * w))
+        x = ops.transpose(ops.cast(x, ms.float32).reshape(n, s * h, s * w, 3), (0, 3, 1, 2))
+        base = resize(lq.reshape(n * 3, h, w), s * h, s * w).reshape(x.shape)
+        return (x + base).reshape(batch, 2, 3, s * h, s * w)

@@ -1,0 +1,67 @@
+"""From features to frames: convolutions and pixel shuffles on rows."""
+
+# N frames  H height  W width  C channels  r factor of one shuffle (2)
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import numpy as np
+from mindspore import Tensor, nn, ops
+
+from rvrt.models.linear import Conv
+from rvrt.models.rows import Shape, as_constant, gather_rows
+
+
+def plan_shuffle_channels(channels: int) -> np.ndarray:
+    """Channels of a 2x pixel shuffle, officially (c, r1, r2), in the order (r1, r2, c)."""
+    order = np.arange(4 * channels).reshape(channels, 2, 2)
+    return order.transpose(1, 2, 0).reshape(-1).astype(np.int32)
+
+
+def plan_shuffle_rows(n: int, h: int, w: int) -> np.ndarray:
+    """Half rows (n, y, x, r1) in the order (n, y, r1, x): (N*H*2*W,) int32."""
+    order = np.arange(n * h * w * 2).reshape(n, h, w, 2)
+    return order.transpose(0, 1, 3, 2).reshape(-1).astype(np.int32)
+
+
+_shuffle_channels = as_constant(plan_shuffle_channels)
+_shuffle_rows = as_constant(plan_shuffle_rows)
+
+
+class ShuffleConv(Conv):
+    """A 3x3 convolution to 4C channels, LeakyReLU, pixel shuffle by 2.
+
+    The weight's rows are put in an order that leaves the shuffle one gather of half rows.
+    """
+
+    def __init__(self, dim: int, chunk_mb: int) -> None:
+        super().__init__(dim, 4 * dim, 3, slope=0.1, chunk_mb=chunk_mb)
+        self.dim = dim
+
+    def construct(self, x_RC: Tensor, shape: Shape) -> Tensor:  # noqa: N803
+        """(N*H*W, C) -> (N*2H*2W, C), `shape` being (N, H, W)."""
+        order = _shuffle_channels(self.dim)
+        weight = gather_rows(self.weight.reshape(self.outputs, -1), order)
+        out = self.convolve(x_RC, weight, ops.gather(self.bias, order, 0), shape)
+        halves = out.reshape(-1, 2 * self.dim)
+        return gather_rows(halves, _shuffle_rows(*shape)).reshape(-1, self.dim)
+
+
+class Upsampler(nn.SequentialCell):
+    """Features (N*H*W, C) to (N*sH*sW, C), s a power of two."""
+
+    def __init__(self, dim: int, scale: int, chunk_mb: int) -> None:
+        doublings = scale.bit_length() - 1
+        layers = [(str(5 * i), ShuffleConv(dim, chunk_mb)) for i in range(doublings)]
+        # fives: the authors count two transposes, the shuffle and the activation
+        layers += [(str(5 * doublings), Conv(dim, dim, 3, chunk_mb=chunk_mb))]
+        super().__init__(OrderedDict(layers))
+
+    def construct(self, x_RC: Tensor, shape: Shape) -> Tensor:  # noqa: N803
+        """(N*H*W, C) -> (N*sH*sW, C), `shape` being (N, H, W)."""
+        n, h, w = shape
+        for layer in self:
+            x_RC = layer(x_RC, (n, h, w))  # noqa: N806
+            h, w = 2 * h, 2 * w
+        return x_RC

@@ -1,0 +1,197 @@
+"""Attention within (shifted) windows of frames: Liang et al. 2022, section 3.2; Liu et al. 2021.
+
+Window partition, cyclic shift, padding and head splitting are one gather of head-sized rows, their
+inverse another; position bias and mask are added from a table with one entry for each kind of
+window, not for each window.
+"""
+
+# B batch  T frames  H height  W width  C channels  R=B*T*H*W rows  S windows  N tokens of a window
+# h heads  D channels of a head  M kinds of mask
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from mindspore import Parameter, Tensor, nn, ops
+from mindspore.common.initializer import TruncatedNormal, initializer
+
+from rvrt.models.linear import Linear, linear
+from rvrt.models.rows import as_constant, gather_rows
+
+Window = tuple[int, int, int]
+VideoShape = tuple[int, int, int, int]
+
+_MASKED = -100.0
+
+
+@dataclass(frozen=True)
+class WindowPlan:
+    """Where the windows of one clip lie.
+
+    tokens_SN: the pixel (t*H*W + y*W + x) at each place of each window, -1 where the map is padded.
+    kind_S, masks_MNN: which mask each window takes; all zeros where no mask is needed.
+    """
+
+    tokens_SN: np.ndarray  # noqa: N815
+    kind_S: np.ndarray  # noqa: N815
+    masks_MNN: np.ndarray  # noqa: N815
+
+
+def fit_window(size: Window, window: Window) -> Window:
+    """A window is never larger than the map it moves over."""
+    return tuple(min(s, w) for s, w in zip(size, window, strict=True))
+
+
+def _stripes(length: int, window: int, shift: int) -> np.ndarray:
+    """Which stripe of the shifted axis each place belongs to: tokens of two stripes never mix."""
+    stripes = np.zeros(length, int)
+    if shift:
+        stripes[length - window :] = 1
+        stripes[length - shift :] = 2
+    return stripes
+
+
+@lru_cache(maxsize=64)
+def plan_windows(size: Window, window: Window, shifted: bool) -> WindowPlan:
+    """Windows over a clip of `size` (T, H, W), moved by half a window in space when `shifted`."""
+    fitted = fit_window(size, window)
+    shift = [w // 2 if shifted and s > w else 0 for s, w in zip(size, window, strict=True)]
+    shift[0] = 0  # never in time
+    padded = [-(-s // w) * w for s, w in zip(size, fitted, strict=True)]
+    tokens = np.full(padded, -1)
+    tokens[: size[0], : size[1], : size[2]] = np.arange(np.prod(size)).reshape(size)
+    tokens = np.roll(tokens, [-s for s in shift], (0, 1, 2))
+    stripes = [_stripes(*axis) for axis in zip(padded, fitted, shift, strict=True)]
+    regions = stripes[0][:, None, None] * 9 + stripes[1][:, None] * 3 + stripes[2]
+    regions_SN = _partition(regions, fitted)  # noqa: N806
+    kinds, kind_S = np.unique(regions_SN, axis=0, return_inverse=True)  # noqa: N806
+    differ = kinds[:, :, None] != kinds[:, None, :]
+    masks = np.where(differ, np.float32(_MASKED), np.float32(0))
+    return WindowPlan(_partition(tokens, fitted), kind_S.reshape(-1), masks)
+
+
+def _partition(x_THW: np.ndarray, window: Window) -> np.ndarray:  # noqa: N803
+    t, h, w = (s // n for s, n in zip(x_THW.shape, window, strict=True))
+    x = x_THW.reshape(t, window[0], h, window[1], w, window[2])
+    return x.transpose(0, 2, 4, 1, 3, 5).reshape(t * h * w, -1)
+
+
+def plan_position_index(window: Window) -> np.ndarray:
+    """Entry of the bias table for each pair of tokens of a full window: (N, N) int."""
+    grid = np.stack(np.meshgrid(*map(np.arange, window), indexing="ij")).reshape(3, -1)
+    offset = grid[:, :, None] - grid[:, None, :] + (np.array(window) - 1)[:, None, None]
+    return (offset[0] * (2 * window[1] - 1) + offset[1]) * (2 * window[2] - 1) + offset[2]
+
+
+def _batched_tokens(shape: VideoShape, window: Window, shifted: bool) -> np.ndarray:
+    batch, size = shape[0], shape[1:]
+    tokens = plan_windows(size, window, shifted).tokens_SN
+    base = np.arange(batch)[:, None, None] * np.prod(size)
+    return np.where(tokens < 0, batch * np.prod(size), tokens + base).reshape(-1, tokens.shape[1])
+
+
+def plan_split(
+    shape: VideoShape, window: Window, shifted: bool, heads: int, part: int
+) -> np.ndarray:
+    """From rows of (q, k, v) x heads to windows: (B*S, h, N) int32 for part 0, 1 or 2.
+
+    Padding points to row R, which holds what a zero token projects to.
+    """
+    tokens = _batched_tokens(shape, window, shifted)[:, None, :]
+    return ((tokens * 3 + part) * heads + np.arange(heads)[:, None]).astype(np.int32)
+
+
+def plan_merge(shape: VideoShape, window: Window, shifted: bool, heads: int) -> np.ndarray:
+    """From windows (B*S, h, N) back to rows: (R, h) int32; padding is left behind."""
+    tokens = _batched_tokens(shape, window, shifted)
+    windows, n = tokens.shape
+    place = np.arange(windows)[:, None] * heads * n + np.arange(n)
+    rows = np.empty(int(np.prod(shape)) + 1, int)
+    rows[tokens] = place
+    return (rows[:-1, None] + np.arange(heads) * n).astype(np.int32)
+
+
+def plan_kinds(shape: VideoShape, window: Window, shifted: bool, heads: int) -> np.ndarray:
+    """Row of the (mask, head) table for each window and head: (B*S*h,) int32."""
+    kind = plan_windows(shape[1:], window, shifted).kind_S
+    table = kind[:, None] * heads + np.arange(heads)
+    return np.tile(table.reshape(-1), shape[0]).astype(np.int32)
+
+
+def plan_masks(size: Window, window: Window, shifted: bool) -> np.ndarray:
+    """Masks of the kinds of window: (M, 1, N*N) float32."""
+    masks = plan_windows(size, window, shifted).masks_MNN
+    return masks.reshape(len(masks), 1, -1)
+
+
+def plan_bias_index(window: Window, size: Window) -> np.ndarray:
+    """Bias table entries, flat, for the window that fits a map: the first N rows and columns.
+
+    (As the authors have it: the index of the full window, cut, not that of the smaller window.)
+    """
+    n = int(np.prod(fit_window(size, window)))
+    return plan_position_index(window)[:n, :n].reshape(-1).astype(np.int32)
+
+
+_split = as_constant(plan_split)
+_merge = as_constant(plan_merge)
+_kinds = as_constant(plan_kinds)
+_masks = as_constant(plan_masks)
+_bias_index = as_constant(plan_bias_index)
+
+
+class WindowAttention(nn.Cell):
+    """Multi-head self-attention in windows of rows (R, C) of a (B, T, H, W) video."""
+
+    def __init__(
+        self, dim: int, window: Window, heads: int, shifted: bool, relative_position: bool
+    ) -> None:
+        super().__init__()
+        self.dim, self.window, self.heads, self.shifted = dim, window, heads, shifted
+        self.scale = (dim // heads) ** -0.5
+        self.relative_position = relative_position
+        if relative_position:
+            entries = (2 * window[0] - 1) * (2 * window[1] - 1) * (2 * window[2] - 1)
+            self.relative_position_bias_table = Parameter(
+                initializer(TruncatedNormal(0.02), (entries, heads))
+            )
+        self.qkv_self = Linear(dim, 3 * dim)
+        self.proj = Linear(dim, dim)
+        self.scores = ops.BatchMatMul(transpose_b=True)
+        self.mix = ops.BatchMatMul()
+
+    def construct(self, x_RC: Tensor, shape: VideoShape) -> Tensor:  # noqa: N803
+        """(R, C) -> (R, C), `shape` being (B, T, H, W)."""
+        key = (shape, self.window, self.shifted, self.heads)
+        qkv = linear(x_RC, self.qkv_self.weight, self.qkv_self.bias)
+        bias_row = ops.cast(self.qkv_self.bias, qkv.dtype).reshape(1, -1)
+        heads_RD = ops.cat((qkv, bias_row), 0).reshape(-1, self.dim // self.heads)  # noqa: N806
+        q = self._windows(heads_RD, key, 0) * self.scale
+        score = self.scores(q, self._windows(heads_RD, key, 1))
+        score = self._biased(ops.cast(score, self.proj.weight.dtype), shape)
+        weight = ops.cast(ops.softmax(score, -1), qkv.dtype)
+        out = self.mix(weight, self._windows(heads_RD, key, 2))
+        rows = gather_rows(out.reshape(-1, self.dim // self.heads), _merge(*key))
+        return self.proj(rows.reshape(-1, self.dim))
+
+    def _windows(self, heads_RD: Tensor, key: tuple, part: int) -> Tensor:  # noqa: N803
+        table = _split(*key, part)
+        windows, heads, tokens = table.shape
+        return gather_rows(heads_RD, table.reshape(-1)).reshape(windows * heads, tokens, -1)
+
+    def _biased(self, score: Tensor, shape: VideoShape) -> Tensor:
+        """Position bias and mask added; score is (B*S*h, N, N)."""
+        size = shape[1:]
+        masks = _masks(size, self.window, self.shifted)
+        if self.relative_position:
+            bias = gather_rows(self.relative_position_bias_table, _bias_index(self.window, size))
+            masks = ops.transpose(bias, (1, 0)).expand_dims(0) + masks
+        elif not self.shifted:
+            return score
+        else:
+            masks = ops.tile(masks, (1, self.heads, 1))
+        kinds = _kinds(shape, self.window, self.shifted, self.heads)
+        table = masks.reshape(-1, masks.shape[-1])
+        return score + gather_rows(table, kinds).reshape(score.shape)

@@ -1,0 +1,81 @@
+"""Targets, and whether every operator that the networks use exists on all of them."""
+
+import ast
+import os
+import re
+
+import mindspore as ms
+import pytest
+from mindspore import nn, ops
+
+from rvrt import device
+from tests.rvrt.conftest import ROOT
+
+TARGETS = {"Ascend", "GPU", "CPU"}
+NOT_OPERATORS = {"ops.constexpr", "nn.Cell", "nn.CellList", "nn.CellDict", "nn.SequentialCell"}
+# nn and ops names without a line on platforms, and the operator that each one calls
+CALLS = {"nn.AvgPool2d": "ops.AvgPool"}
+# tensor methods by the operator that does their work
+METHODS = {
+    "reshape": "ops.reshape",
+    "expand_dims": "ops.expand_dims",
+    "all": "ops.all",
+}
+
+
+def used_operators():
+    """Every nn.X and ops.X in rvrt/models, and the tensor methods that stand for one."""
+    found = set()
+    for path in sorted((ROOT / "rvrt" / "models").glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.Attribute):
+                continue
+            if isinstance(node.value, ast.Name) and node.value.id in ("nn", "ops"):
+                found.add(f"{node.value.id}.{node.attr}")
+            elif node.attr in METHODS:
+                found.add(METHODS[node.attr])
+    return sorted(found - NOT_OPERATORS)
+
+
+def platforms(name):
+    module, attribute = name.split(".")
+    doc = getattr({"nn": nn, "ops": ops}[module], attribute).__doc__ or ""
+    match = re.search(r"Supported Platforms:\s*\n\s*(.+)", doc)
+    return set(re.findall(r"Ascend|GPU|CPU", match[1])) if match else set()
+
+
+def test_the_list_of_operators_is_not_empty():
+    assert {"ops.gather", "nn.LayerNorm", "ops.BatchMatMul"} <= set(used_operators())
+
+
+@pytest.mark.parametrize("name", used_operators())
+def test_each_operator_is_documented_for_every_target(name):
+    assert platforms(CALLS.get(name, name)) == TARGETS, f"{name}: {platforms(name)}"
+
+
+def test_unknown_and_absent_targets_are_value_errors():
+    with pytest.raises(ValueError, match="CPU, GPU, Ascend"):
+        device.use("TPU")
+    with pytest.raises(ValueError, match="CPU, GPU, Ascend"):
+        device.execution("TPU")
+    with pytest.raises(ValueError, match="Ascend cannot be used"):
+        device.use("Ascend")
+    assert ms.get_context("device_target") == "CPU"
+
+
+def test_execution_by_target():
+    assert not device.execution("CPU").compile_blocks
+    assert device.execution("GPU").compile_blocks
+    assert device.execution("CPU", training=True).recompute
+    assert device.execution("CPU", dtype="float16").dtype == "float16"
+
+
+def test_a_dtype_without_kernels_is_a_value_error():
+    device.check_dtype("float32")
+    device.check_dtype("float16")
+    with pytest.raises(ValueError, match="CPU has no bfloat16 kernels"):
+        device.check_dtype("bfloat16")
+
+
+def test_the_instruction_set_is_settled_before_mindspore_runs():
+    assert "ONEDNN_MAX_CPU_ISA" in os.environ
