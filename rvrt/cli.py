@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import click
@@ -9,6 +10,14 @@ import click
 from vimeo_tools.errors import VimeoToolsError
 
 _FILE = click.Path(path_type=Path)
+# What is not free now, the system and other programs need.
+_SHARE_OF_FREE_MEMORY = 0.75
+_NO_WEIGHTS = """--weights is missing, and without weights there is no picture. Weights come from
+  - the authors: https://github.com/JingyunLiang/RVRT/releases, for example
+    002_RVRT_videosr_bi_Vimeo_14frames.pth;
+  - mindediting's RVRT and RVRT Light, as .ckpt;
+  - your own training.
+Convert what others made first: rvrt-convert THEIRS.pth WEIGHTS.safetensors"""
 
 
 @contextlib.contextmanager
@@ -64,3 +73,62 @@ def convert_main(
         f"{type(config).__name__.removesuffix('Config')} ({done.record.part}), trained by "
         f"{done.record.origin}: {config.gelu} GELU, epsilon {config.layer_norm_eps:g}"
     )
+
+
+@click.command()
+@click.argument("source", metavar="INPUT", type=_FILE)
+@click.argument("target", metavar="OUTPUT", type=_FILE)
+@click.option("--weights", type=_FILE, help="Made by rvrt-convert or by training.")
+@click.option(
+    "--max-memory",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="GIB",
+    help="Cut the video into tiles that need no more. Without it: 3/4 of what is free now.",
+)
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=0, min_open=True),
+    default=25,
+    show_default=True,
+    help="Frames a second of a video made from a folder.",
+)
+@click.option("--sound/--no-sound", default=True, help="Copy the sound of a video, or leave it.")
+def restore_main(
+    source: Path,
+    target: Path,
+    weights: Path | None,
+    max_memory: float | None,
+    rate: float,
+    sound: bool,
+) -> None:
+    """Enlarge a video by the network's scale (4 for published weights).
+
+    INPUT is a folder of frames or a video file, of any length and size. OUTPUT is a folder of PNG
+    frames, or a video file (.mp4, .mkv, .mov; needs PyAV). A run that was stopped goes on where it
+    stopped when the same command is given again.
+    """
+    with _message_for_errors():
+        if weights is None:
+            raise click.ClickException(_NO_WEIGHTS)
+        import mindspore as ms
+
+        from rvrt.checkpoint import load_network
+        from rvrt.restore import Job, restore, tile_memory
+
+        limit = _free_memory() if max_memory is None else max_memory * 2**30
+        job = Job(source, target, weights, limit, sound, Fraction(rate).limit_denominator(1001))
+        network, config = load_network(weights)
+        network.set_train(False)
+        done = restore(
+            job, lambda tile: network(ms.Tensor(tile)).asnumpy(), config, tile_memory(config)
+        )
+    found = f", {done.found} were there already" if done.found else ""
+    click.echo(f"{target}: {done.restored} frames restored{found}")
+
+
+def _free_memory() -> float:
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        name, value, *_ = line.split()
+        if name == "MemAvailable:":
+            return int(value) * 1024 * _SHARE_OF_FREE_MEMORY
+    raise click.ClickException("how much memory is free is not known here; give --max-memory")

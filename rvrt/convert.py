@@ -59,14 +59,7 @@ _TRAINING_NAMES = {
 
 @dataclass(frozen=True)
 class Conversion:
-    """What was converted.
-
-    Attributes:
-        record: of the weights.
-        parameters: how many tensors.
-        numbers: how many numbers in them.
-        notes: remarks for the user, one sentence each.
-    """
+    """What was converted: so many tensors, of so many numbers; notes are for the user."""
 
     record: Record
     parameters: int
@@ -88,9 +81,9 @@ def convert(
         source: PyTorch's .pth, MindSpore's .ckpt, or .safetensors.
         target: .ckpt or .safetensors for this package, .pth for the authors'.
         form: "mindspore" or "pytorch"; must agree with the suffix of `target`.
-        model: a name in MODEL_PRESETS; without it the file's record or its names tell.
-        origin: a name in ORIGINS; without it the file's record or its form tells.
-        entry: which entry of a PyTorch file; without it the first of ENTRIES that is there.
+        model: a name in MODEL_PRESETS; without it the file tells.
+        origin: a name in ORIGINS; without it the file tells.
+        entry: of a PyTorch file; without it the first of ENTRIES that is there.
 
     Raises:
         CheckpointError: damaged, unsafe, of another model, or of a form that cannot be written.
@@ -148,7 +141,11 @@ def _read_any(source: Path, entry: str | None) -> tuple[Arrays, Record | None, t
         )
     chosen = entry or (nested[0] if nested else None)
     tensors = content if chosen is None else content[chosen]
-    others = [str(name) for name, value in tensors.items() if not isinstance(value, np.ndarray)]
+    others = [
+        str(name)
+        for name, value in tensors.items()
+        if not (isinstance(name, str) and isinstance(value, np.ndarray))
+    ]
     if others or not tensors:
         raise CheckpointError(
             f"{source}: holds no named tensors but {', '.join(others[:5]) or 'nothing'}; is it an "
@@ -192,7 +189,8 @@ def _without_training_state(found: Arrays) -> Arrays:
 
 
 def _is_spynet_alone(found: Arrays) -> bool:
-    return all(name.startswith("basic_module.") or name in ("mean", "std") for name in found)
+    own = [name for name in found if name not in ("mean", "std")]
+    return bool(own) and all(name.startswith("basic_module.") for name in own)
 
 
 def to_our_names(

@@ -7,7 +7,7 @@ windows, and the halvings of the optical flow, fall where they fall in the whole
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from rvrt.errors import MemoryLimitError
 
 Span = tuple[int, int]
+Picture = NDArray[np.float32]
+Run = Callable[[Picture], Picture]
 
 # Frames of a clip stay together; a clip has two.
 TIME_STEP = 2
@@ -82,8 +84,7 @@ def blend_weights(spans: tuple[Span, ...]) -> tuple[NDArray[np.float32], ...]:
     Where two spans overlap, the outer quarter of each, which saw least of its surroundings, counts
     nothing, and between the quarters one fades linearly into the other.
     """
-    length = spans[-1][1]
-    raw = np.zeros((len(spans), length))
+    weights, total = [], np.zeros(spans[-1][1])
     for index, (start, stop) in enumerate(spans):
         middle = np.arange(start, stop) + 0.5
         weight = np.ones(stop - start)
@@ -93,10 +94,11 @@ def blend_weights(spans: tuple[Span, ...]) -> tuple[NDArray[np.float32], ...]:
         if index + 1 < len(spans):
             shared = stop - spans[index + 1][0]
             weight = np.minimum(weight, (stop - middle - shared / 4) / (shared / 2))
-        raw[index, start:stop] = np.clip(weight, 0, 1)
-    raw /= raw.sum(axis=0)
+        weights.append(np.clip(weight, 0, 1))
+        total[start:stop] += weights[-1]
     return tuple(
-        raw[index, start:stop].astype(np.float32) for index, (start, stop) in enumerate(spans)
+        (weight / total[start:stop]).astype(np.float32)
+        for weight, (start, stop) in zip(weights, spans, strict=True)
     )
 
 
@@ -164,3 +166,90 @@ def _candidates(frames: int, height: int, width: int, step: int) -> Iterator[Til
             split_axis(height, tile_height, step, step),
             split_axis(width, tile_width, step, step),
         )
+
+
+def blend_tiles(
+    run: Run,
+    clip: Picture,
+    plan: TilePlan,
+    scale: int,
+    total: Picture,
+    on_tile: Callable[[], object],
+) -> None:
+    """Run every tile of one span of time and add the blended results into `total`.
+
+    Args:
+        run: the network, (1, T, 3, h, w) float32 to (1, T, 3, scale*h, scale*w).
+        clip: (T, 3, H, W) float32.
+        plan: of H x W; its spans of time are not used.
+        scale: of the network.
+        total: (T, 3, scale*H, scale*W) float32 zeros, filled in place.
+        on_tile: called after each tile.
+    """
+    rows, columns = (
+        list(zip(spans, blend_weights(_scaled(spans, scale)), strict=True))
+        for spans in (plan.rows, plan.columns)
+    )
+    for ((top, bottom), vertical), ((left, right), horizontal) in itertools.product(rows, columns):
+        restored = run(clip[None, :, :, top:bottom, left:right])[0]
+        target = total[:, :, scale * top : scale * bottom, scale * left : scale * right]
+        weight = vertical[:, None] * horizontal
+        for frame in range(len(clip)):  # one at a time, so that no second clip is in memory
+            target[frame] += weight * restored[frame]
+        on_tile()
+
+
+def _scaled(spans: tuple[Span, ...], scale: int) -> tuple[Span, ...]:
+    return tuple((scale * start, scale * stop) for start, stop in spans)
+
+
+def restored_frames(
+    run: Run,
+    read: Callable[[int, int], Picture],
+    plan: TilePlan,
+    scale: int,
+    wanted: Collection[int],
+    zeros: Callable[[tuple[int, ...]], Picture],
+    on_tile: Callable[[], object],
+) -> Iterator[tuple[int, Picture]]:
+    """Restore the wanted frames, in order, in no more memory than one span of time takes.
+
+    Args:
+        run: as in `blend_tiles`.
+        read: frames from start to stop as (stop - start, 3, H, W) float32.
+        plan: of the whole video.
+        scale: of the network.
+        wanted: indices of frames; spans of time that bear on none of them are left out.
+        zeros: makes an array of a shape, for sums.
+        on_tile: called after each tile.
+
+    Yields:
+        The index and the (3, scale*H, scale*W) float32 picture of each wanted frame.
+    """
+    weights = blend_weights(plan.times)
+    needed = spans_for(plan.times, wanted)
+    last = {index: span for span in sorted(needed) for index in needed[span]}
+    begun: dict[int, Picture] = {}
+    for span in sorted(needed):
+        start, stop = plan.times[span]
+        clip = read(start, stop)
+        total = zeros((len(clip), 3, scale * clip.shape[2], scale * clip.shape[3]))
+        blend_tiles(run, clip, plan, scale, total, on_tile)
+        for index in needed[span]:
+            picture = weights[span][index - start] * total[index - start] + begun.pop(index, 0)
+            if span == last[index]:
+                yield index, picture
+            else:
+                begun[index] = picture
+
+
+def spans_for(spans: tuple[Span, ...], wanted: Collection[int]) -> dict[int, list[int]]:
+    """Which spans have a say in any wanted frame, and in which of them, in order."""
+    bearing = {}
+    for span, ((start, stop), weight) in enumerate(zip(spans, blend_weights(spans), strict=True)):
+        frames = [
+            index for index in range(start, stop) if index in wanted and weight[index - start]
+        ]
+        if frames:
+            bearing[span] = frames
+    return bearing

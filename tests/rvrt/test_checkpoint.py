@@ -115,7 +115,7 @@ def test_every_kind_of_mismatch_is_named(arrays):
     assert fourth not in message
     assert "1 unexpected (foreign.weight)" in message
     assert "1 of another shape (conv_last.bias is 4 instead of 3)" in message
-    assert message.startswith(f"some.ckpt: not the weights of this network: ")
+    assert message.startswith("some.ckpt: not the weights of this network: ")
 
 
 def test_what_mindspore_does_not_load_is_an_error(arrays, monkeypatch):
