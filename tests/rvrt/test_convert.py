@@ -198,7 +198,7 @@ def test_another_model_is_told_by_its_names(rvrt_goldens, tmp_path):
     with pytest.raises(CheckpointError) as caught:
         convert(rvrt_goldens / "official_subset.pth", tmp_path / "w.ckpt")
     message = str(caught.value)
-    assert "network: 445 missing (spynet.basic_module.0.basic_module.0.weight, " in message
+    assert "network: 445 missing (feat_extract.main.1.weight, feat_extract.main.1.bias, " in message
     assert "of another shape (" in message
     assert not list(tmp_path.iterdir())
 
