@@ -17,7 +17,8 @@ from rvrt.errors import MemoryLimitError
 
 Span = tuple[int, int]
 Picture = NDArray[np.float32]
-Run = Callable[[Picture], Picture]
+# A clip (T, 3, H, W) and a window's rows and columns -> (T, 3, scale*h, scale*w) of that window.
+Run = Callable[[Picture, Span, Span], Picture]
 
 # Frames of a clip stay together; a clip has two.
 TIME_STEP = 2
@@ -179,7 +180,7 @@ def blend_tiles(
     """Run every tile of one span of time and add the blended results into `total`.
 
     Args:
-        run: the network, (1, T, 3, h, w) float32 to (1, T, 3, scale*h, scale*w).
+        run: the network.
         clip: (T, 3, H, W) float32.
         plan: of H x W; its spans of time are not used.
         scale: of the network.
@@ -190,9 +191,10 @@ def blend_tiles(
         list(zip(spans, blend_weights(_scaled(spans, scale)), strict=True))
         for spans in (plan.rows, plan.columns)
     )
-    for ((top, bottom), vertical), ((left, right), horizontal) in itertools.product(rows, columns):
-        restored = run(clip[None, :, :, top:bottom, left:right])[0]
-        target = total[:, :, scale * top : scale * bottom, scale * left : scale * right]
+    for (row_span, vertical), (column_span, horizontal) in itertools.product(rows, columns):
+        restored = run(clip, row_span, column_span)
+        (top, bottom), (left, right) = _scaled((row_span, column_span), scale)
+        target = total[:, :, top:bottom, left:right]
         weight = vertical[:, None] * horizontal
         for frame in range(len(clip)):  # one at a time, so that no second clip is in memory
             target[frame] += weight * restored[frame]

@@ -21,8 +21,13 @@ STEP = 8
 
 
 def enlarge(clip):
-    """A network that looks at one pixel: every pixel becomes 2x2."""
+    """Every pixel becomes 2x2."""
     return clip.repeat(2, axis=-1).repeat(2, axis=-2)
+
+
+def run(clip, rows, columns):
+    """A network that looks at one pixel."""
+    return enlarge(clip[:, :, slice(*rows), slice(*columns)])
 
 
 def zeros(shape):
@@ -88,9 +93,7 @@ def test_the_plan_stays_under_the_limit_and_restores_everything(frames, height, 
     assert math.prod(plan.largest) <= limit
     clip = np.random.default_rng(0).random((frames, 3, height, width)).astype(np.float32)
     got = dict(
-        restored_frames(
-            enlarge, lambda a, b: clip[a:b], plan, 2, range(frames), zeros, lambda: None
-        )
+        restored_frames(run, lambda a, b: clip[a:b], plan, 2, range(frames), zeros, lambda: None)
     )
     assert list(got) == list(range(frames))
     np.testing.assert_allclose(np.stack(list(got.values())), enlarge(clip), atol=1e-6)
@@ -135,7 +138,7 @@ def test_only_spans_that_bear_on_missing_frames_are_run():
         ({}, []),
     ):
         starts.clear()
-        got = dict(restored_frames(enlarge, read, plan, 2, wanted, zeros, lambda: None))
+        got = dict(restored_frames(run, read, plan, 2, wanted, zeros, lambda: None))
         assert got.keys() == set(wanted)
         assert starts == [spans[index][0] for index in spans_run]
         assert list(spans_for(spans, wanted)) == spans_run
@@ -150,7 +153,7 @@ def test_no_seam_on_a_gradient():
     offsets = iter([-0.02, 0.02, 0.01, -0.01] * 8)
     plan = TilePlan(((0, 2),), split_axis(64, 40, 16, STEP), split_axis(96, 56, 16, STEP))
     total = np.zeros((2, 3, 128, 192), np.float32)
-    blend_tiles(lambda tile: enlarge(tile) + next(offsets), clip, plan, 2, total, lambda: None)
+    blend_tiles(lambda *window: run(*window) + next(offsets), clip, plan, 2, total, lambda: None)
     error = total - enlarge(clip)
     for axis in (-1, -2):
         # A seam would be a step of up to 0.04; the fade spreads it over 16 pixels and more.
@@ -163,7 +166,7 @@ def test_progress_counts_tiles():
     calls = []
     list(
         restored_frames(
-            enlarge, lambda a, b: clip[a:b], plan, 2, range(8), zeros, lambda: calls.append(1)
+            run, lambda a, b: clip[a:b], plan, 2, range(8), zeros, lambda: calls.append(1)
         )
     )
     assert len(calls) == 2 * plan.tiles_at_once == 4

@@ -1,0 +1,84 @@
+import mindspore as ms
+import numpy as np
+import pytest
+
+from rvrt.checkpoint import shapes_of
+from rvrt.config import MODEL_PRESETS
+from rvrt.models import build_model
+from rvrt.tiling import TilePlan, blend_tiles, split_axis
+from rvrt.windowed import WindowedNetwork, whole_flows
+
+HEIGHT, WIDTH, FRAMES = 40, 160, 4
+
+
+def filled(preset):
+    """A network whose every layer does something; fresh ones have offsets of zero."""
+    network = build_model(MODEL_PRESETS[preset])
+    rng = np.random.default_rng(0)
+    for parameter in network.get_parameters():
+        values = rng.standard_normal(parameter.shape) / np.sqrt(np.prod(parameter.shape[1:]))
+        if parameter.name.endswith("gamma"):
+            values = 1 + 0.1 * values
+        elif len(parameter.shape) == 1:
+            values = 0.05 * values
+        parameter.set_data(ms.Tensor(values.astype(np.float32)))
+    return network.set_train(False)
+
+
+def moving_texture():
+    rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH]
+    frames = [
+        np.stack([np.sin((rows + k * t) / 3 + k) * np.cos((columns - t) / 4) for k in range(3)])
+        for t in range(FRAMES)
+    ]
+    return (0.5 + 0.3 * np.stack(frames)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def plan():
+    return TilePlan(((0, FRAMES),), ((0, HEIGHT),), split_axis(WIDTH, 96, 32, 32))
+
+
+@pytest.mark.parametrize("preset", ["rvrt-debug", "rvrt-light-debug"])
+def test_tiled_equals_untiled_away_from_the_seam(preset, plan):
+    network = filled(preset)
+    names = list(shapes_of(network))
+    clip = moving_texture()
+    run = WindowedNetwork(network)
+    whole = run(clip, (0, HEIGHT), (0, WIDTH))
+    total = np.zeros((FRAMES, 3, 4 * HEIGHT, 4 * WIDTH), np.float32)
+    blend_tiles(run, clip, plan, 4, total, lambda: None)
+    assert plan.columns == ((0, 96), (64, 160))
+    error = np.abs(total - whole).max(axis=(0, 1, 2))
+    assert np.abs(whole - whole.mean()).max() > 0.1
+    assert error[: 4 * 32].max() < 1e-5
+    assert error[4 * 136 :].max() < 1e-3
+    assert list(shapes_of(network)) == names
+
+
+def test_flows_of_the_whole_frame_are_spynets(plan):
+    network = filled("rvrt-debug")
+    clip = moving_texture()
+    backward, forward = whole_flows(network.spynet, clip)
+    assert backward.shape == forward.shape == (FRAMES - 1, HEIGHT, WIDTH, 2)
+    direct = network.spynet(ms.Tensor(clip[1:2]), ms.Tensor(clip[2:3])).asnumpy()
+    np.testing.assert_allclose(backward[1].reshape(-1, 2), direct, atol=1e-5)
+    direct = network.spynet(ms.Tensor(clip[2:3]), ms.Tensor(clip[1:2])).asnumpy()
+    np.testing.assert_allclose(forward[1].reshape(-1, 2), direct, atol=1e-5)
+
+
+class AsksTheOtherWayRound(ms.nn.Cell):
+    def __init__(self, spynet):
+        super().__init__()
+        self.spynet = spynet
+
+    def construct(self, frames):
+        return self.spynet(frames[0, 1:], frames[0, :-1])
+
+
+def test_another_order_of_flows_is_noticed_and_nothing_stays_changed():
+    spynet = filled("rvrt-debug").spynet
+    network = AsksTheOtherWayRound(spynet)
+    with pytest.raises(RuntimeError, match="in another order"):
+        WindowedNetwork(network)(moving_texture(), (0, HEIGHT), (0, 96))
+    assert "construct" not in vars(spynet)
