@@ -47,7 +47,7 @@ MemoryModel = Callable[[int, int, int], float]
 # SpyNet halves five times; on its grid, tiles see the same pixels as the whole frame.
 GRID = 32
 # RVRT's flow needs 33 pixels; 64 is the next size that it does not have to resize.
-_SMALLEST_SIDE = {RVRTConfig: 64}
+_SMALLEST_SIDE: dict[type, int] = {RVRTConfig: 64}
 _OTHER_VIDEOS = {".avi", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".ts", ".gif"}
 _JOB_FILE = ".rvrt-restore.json"
 _BYTES_AT_REST = 0.8 * 2**30
@@ -173,7 +173,8 @@ def padded_clip(reader: FrameReader, start: int, stop: int, side: int) -> Pictur
 
 def to_uint8(picture: Picture) -> Frame:
     """(3, H, W) float in 0..1 to (H, W, 3) uint8, clipped and rounded to nearest."""
-    return np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8).transpose(1, 2, 0)
+    frame: Frame = np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8)
+    return frame.transpose(1, 2, 0)
 
 
 def _title(plan: TilePlan) -> str:
@@ -233,8 +234,7 @@ def _zeros_within(job: Job) -> Callable[[tuple[int, ...]], Picture]:
 
 
 def _encode(job: Job, reader: FrameReader, paths: list[Path]) -> None:
-    from_video = isinstance(reader, VideoReader)
-    rate = reader.rate if from_video else job.rate
-    sound = job.source if from_video and job.sound else None
+    rate = reader.rate if isinstance(reader, VideoReader) else job.rate
+    sound = job.source if isinstance(reader, VideoReader) and job.sound else None
     write_video(job.target, map(read_picture, paths), rate, sound)
     shutil.rmtree(job.folder)

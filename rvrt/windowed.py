@@ -5,12 +5,10 @@ far from the window's edge. Flow needs little memory: it is computed once for al
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn
-from numpy.typing import NDArray
 
 from rvrt.tiling import Picture, Span
 
@@ -40,16 +38,18 @@ class WindowedNetwork:
             del spynet.construct
 
     def _run(self, window: Picture) -> Picture:
-        return self._network(ms.Tensor(window[None])).asnumpy()[0]
+        restored: Picture = self._network(ms.Tensor(window[None])).asnumpy()[0]
+        return restored
 
 
 def whole_flows(spynet: nn.Cell, clip: Picture) -> tuple[Picture, Picture]:
     """Flow from each frame to the next and back, one pair at a time: two of (T-1, H, W, 2)."""
     _, _, height, width = clip.shape
 
-    def flow(start: int, end: int) -> NDArray[Any]:
+    def flow(start: int, end: int) -> Picture:
         ref, supp = ms.Tensor(clip[start : start + 1]), ms.Tensor(clip[end : end + 1])
-        return spynet(ref, supp).asnumpy().reshape(height, width, 2)
+        rows: Picture = spynet(ref, supp).asnumpy()
+        return rows.reshape(height, width, 2)
 
     pairs = range(len(clip) - 1)
     backward = np.stack([flow(index, index + 1) for index in pairs])

@@ -8,7 +8,7 @@ from rvrt.models import build_model
 from rvrt.tiling import TilePlan, blend_tiles, split_axis
 from rvrt.windowed import WindowedNetwork, whole_flows
 
-HEIGHT, WIDTH, FRAMES = 40, 160, 4
+HEIGHT, WIDTH, FRAMES = 40, 128, 4
 
 
 def filled(preset):
@@ -42,18 +42,16 @@ def plan():
 @pytest.mark.parametrize("preset", ["rvrt-debug", "rvrt-light-debug"])
 def test_tiled_equals_untiled_away_from_the_seam(preset, plan):
     network = filled(preset)
-    names = list(shapes_of(network))
     clip = moving_texture()
     run = WindowedNetwork(network)
     whole = run(clip, (0, HEIGHT), (0, WIDTH))
     total = np.zeros((FRAMES, 3, 4 * HEIGHT, 4 * WIDTH), np.float32)
     blend_tiles(run, clip, plan, 4, total, lambda: None)
-    assert plan.columns == ((0, 96), (64, 160))
+    assert plan.columns == ((0, 96), (32, 128))
     error = np.abs(total - whole).max(axis=(0, 1, 2))
     assert np.abs(whole - whole.mean()).max() > 0.1
-    assert error[: 4 * 32].max() < 1e-5
-    assert error[4 * 136 :].max() < 1e-3
-    assert list(shapes_of(network)) == names
+    assert error[: 4 * 40].max() < 1e-3
+    assert error[4 * 88 :].max() < 1e-3
 
 
 def test_flows_of_the_whole_frame_are_spynets(plan):
@@ -78,7 +76,9 @@ class AsksTheOtherWayRound(ms.nn.Cell):
 
 def test_another_order_of_flows_is_noticed_and_nothing_stays_changed():
     spynet = filled("rvrt-debug").spynet
+    names = list(shapes_of(spynet))
     network = AsksTheOtherWayRound(spynet)
     with pytest.raises(RuntimeError, match="in another order"):
         WindowedNetwork(network)(moving_texture(), (0, HEIGHT), (0, 96))
     assert "construct" not in vars(spynet)
+    assert list(shapes_of(spynet)) == names
