@@ -111,14 +111,15 @@ def restore_main(
         if weights is None:
             raise click.ClickException(_NO_WEIGHTS)
         from rvrt.checkpoint import load_network
-        from rvrt.restore import Job, restore, tile_memory
+        from rvrt.restore import Job, flow_pixels, restore, tile_memory
         from rvrt.windowed import WindowedNetwork
 
         limit = _free_memory() if max_memory is None else max_memory * 2**30
         job = Job(source, target, weights, limit, sound, Fraction(rate).limit_denominator(1001))
         network, config = load_network(weights)
         network.set_train(False)
-        done = restore(job, WindowedNetwork(network), config, tile_memory(config))
+        run = WindowedNetwork(network, flow_pixels(limit))
+        done = restore(job, run, config, tile_memory(config))
     found = f", {done.found} were there already" if done.found else ""
     click.echo(f"{target}: {done.restored} frames restored{found}")
 

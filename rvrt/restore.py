@@ -50,8 +50,12 @@ GRID = 32
 _SMALLEST_SIDE: dict[type, int] = {RVRTConfig: 64}
 _OTHER_VIDEOS = {".avi", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".ts", ".gif"}
 _JOB_FILE = ".rvrt-restore.json"
-_BYTES_AT_REST = 0.8 * 2**30
-_BYTES_A_CHANNEL = 400
+BYTES_AT_REST = 0.6 * 2**30
+_BYTES_A_PIXEL = 220e3
+_BYTES_A_PIXEL_AND_FRAME = 6e3
+_BYTES_A_PIXEL_OF_FLOW = 32e3
+_PUBLISHED_DIM = 144
+_BYTES_A_NUMBER = 4  # float32
 # A sum of tiles larger than this share of the memory allowed lies on the disk.
 _SHARE_OF_SUM = 4
 
@@ -64,7 +68,7 @@ class Job:
         source: folder of frames or video file.
         target: folder of PNG frames, or video file to make.
         weights: the file of weights, which frames on the disk must come from.
-        max_memory: bytes that the process may take; None for no bound.
+        max_memory: bytes that the process may take.
         sound: a video gets the sound of its source.
         rate: frames a second of a video made from a folder.
     """
@@ -72,9 +76,14 @@ class Job:
     source: Path
     target: Path
     weights: Path
-    max_memory: float | None = None
+    max_memory: float = math.inf
     sound: bool = True
     rate: Fraction = Fraction(25)
+
+    @property
+    def sum_limit(self) -> float:
+        """Bytes up to which a sum of tiles is kept in memory, and not on the disk."""
+        return self.max_memory / _SHARE_OF_SUM
 
     @property
     def makes_video(self) -> bool:
@@ -92,13 +101,20 @@ class Job:
 def tile_memory(config: NetworkConfig) -> MemoryModel:
     """Bytes that a process with this network takes for a tile of (frames, height, width).
 
-    A bound fitted to measurements on a CPU (docs/weights.md has them).
+    A bound over measurements on a CPU (docs/weights.md).
     """
+    width_factor = max(1, config.embed_dim / _PUBLISHED_DIM)
 
     def memory(frames: int, height: int, width: int) -> float:
-        return _BYTES_AT_REST + _BYTES_A_CHANNEL * config.embed_dim * frames * height * width
+        pixel = _BYTES_A_PIXEL + _BYTES_A_PIXEL_AND_FRAME * frames
+        return BYTES_AT_REST + width_factor * pixel * height * width
 
     return memory
+
+
+def flow_pixels(max_memory: float) -> float:
+    """The largest frame whose optical flow can be computed at once in so much memory."""
+    return (max_memory - BYTES_AT_REST) / _BYTES_A_PIXEL_OF_FLOW
 
 
 @dataclass(frozen=True)
@@ -129,15 +145,14 @@ def restore(job: Job, run: Run, config: NetworkConfig, network_bytes: MemoryMode
     paths = [job.folder / f"{name}.png" for name in reader.names]
     missing = {index for index, path in enumerate(paths) if not path.exists()}
     side = _SMALLEST_SIDE.get(type(config), 1)
-    plan = plan_tiles(
-        len(paths) + len(paths) % TIME_STEP,
-        max(reader.height, side),
-        max(reader.width, side),
-        GRID,
-        network_bytes,
-        math.inf if job.max_memory is None else job.max_memory,
-    )
-    scale = config.upscale
+    height, width, scale = max(reader.height, side), max(reader.width, side), config.upscale
+
+    def memory(frames: int, tile_height: int, tile_width: int) -> float:
+        summed = _BYTES_A_NUMBER * 3 * frames * height * width * (1 + scale**2)
+        return network_bytes(frames, tile_height, tile_width) + min(summed, job.sum_limit)
+
+    frame_count = len(paths) + len(paths) % TIME_STEP
+    plan = plan_tiles(frame_count, height, width, GRID, memory, job.max_memory)
     spans = spans_for(plan.times, missing)
     with tqdm(total=len(spans) * plan.tiles_at_once, unit="tile", desc=_title(plan)) as progress:
         frames = restored_frames(
@@ -224,8 +239,7 @@ def _claim_folder(job: Job, reader: FrameReader) -> None:
 
 def _zeros_within(job: Job) -> Callable[[tuple[int, ...]], Picture]:
     def zeros(shape: tuple[int, ...]) -> Picture:
-        size = 4 * math.prod(shape)
-        if job.max_memory is None or size <= job.max_memory / _SHARE_OF_SUM:
+        if _BYTES_A_NUMBER * math.prod(shape) <= job.sum_limit:
             return np.zeros(shape, np.float32)
         with TemporaryFile(dir=job.folder) as file:
             return np.memmap(file, np.float32, "w+", shape=shape)

@@ -1,9 +1,10 @@
 """A network on windows of a clip, its optical flow taken from the whole frame.
 
 SpyNet's coarsest level sees the whole frame, so the flow of a window differs from the frame's even
-far from the window's edge. Flow needs little memory: it is computed once for all windows.
+far from the window's edge. It needs less memory than the rest, and is computed once for all windows.
 """
 
+import math
 from collections.abc import Callable
 
 import mindspore as ms
@@ -14,10 +15,14 @@ from rvrt.tiling import Picture, Span
 
 
 class WindowedNetwork:
-    """Calls an RVRT or RVRT Light on windows; see `rvrt.tiling.Run`."""
+    """Calls an RVRT or RVRT Light on windows; see `rvrt.tiling.Run`.
 
-    def __init__(self, network: nn.Cell):
+    Frames of more than `flow_pixels` pixels get the flow of each window.
+    """
+
+    def __init__(self, network: nn.Cell, flow_pixels: float = math.inf):
         self._network = network
+        self._flow_pixels = flow_pixels
         self._clip: Picture | None = None
         self._flows: tuple[Picture, Picture]
 
@@ -25,7 +30,8 @@ class WindowedNetwork:
         """(T, 3, H, W) float32 and spans -> (T, 3, scale*h, scale*w) float32 of the window."""
         window = np.ascontiguousarray(clip[:, :, slice(*rows), slice(*columns)])
         spynet = getattr(self._network, "spynet", None)
-        if spynet is None or window.shape == clip.shape:
+        too_large = math.prod(clip.shape[2:]) > self._flow_pixels
+        if spynet is None or too_large or window.shape == clip.shape:
             return self._run(window)
         if self._clip is not clip:
             self._clip, self._flows = clip, whole_flows(spynet, clip)

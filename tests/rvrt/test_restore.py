@@ -18,6 +18,8 @@ from rvrt.media import open_frames, save_picture
 from rvrt.models import build_model
 from rvrt.restore import Job, Summary, padded_clip, restore, to_uint8
 
+# So large that what the sums take beside the tiles does not count.
+MEGA = 2**20
 LIGHT = MODEL_PRESETS["rvrt-light-debug"]
 DEBUG = MODEL_PRESETS["rvrt-debug"]
 
@@ -30,7 +32,7 @@ def enlarge(clip, rows, columns):
 
 
 def volume(frames, height, width):
-    return frames * height * width
+    return MEGA * frames * height * width
 
 
 def write_frames(folder, count, height=40, width=70):
@@ -66,10 +68,10 @@ def test_any_length_and_size(tmp_path, weights, count, height, width):
     )
 
 
-@pytest.mark.parametrize("limit", [14 * 64 * 96, 6 * 64 * 64])
+@pytest.mark.parametrize("limit", [14 * 64 * 96.5, 6 * 64 * 64.5])
 def test_tiles_under_a_limit(tmp_path, weights, limit):
     frames = write_frames(tmp_path / "in", 21, 100, 130)
-    job = Job(tmp_path / "in", tmp_path / "out", weights, max_memory=limit)
+    job = Job(tmp_path / "in", tmp_path / "out", weights, max_memory=MEGA * limit)
     sizes = []
 
     def run(clip, rows, columns):
@@ -105,7 +107,7 @@ def test_rounding():
 
 def test_a_stopped_run_goes_on_frame_by_frame(tmp_path, weights):
     frames = write_frames(tmp_path / "in", 60)
-    job = Job(tmp_path / "in", tmp_path / "out", weights, max_memory=14 * 64 * 70)
+    job = Job(tmp_path / "in", tmp_path / "out", weights, max_memory=MEGA * 14 * 64 * 70.5)
     calls = []
 
     def stops_at_the_third(*window):
@@ -158,8 +160,8 @@ def test_a_large_sum_lies_on_the_disk(tmp_path, weights, monkeypatch):
     made = []
     memmap = np.memmap
     monkeypatch.setattr(np, "memmap", lambda *a, **k: made.append(1) or memmap(*a, **k))
-    job = Job(tmp_path / "in", tmp_path / "out", weights, max_memory=100_000)
-    restore(job, enlarge, DEBUG, volume)
+    job = Job(tmp_path / "in", tmp_path / "out", weights, max_memory=1_000_000)
+    restore(job, enlarge, DEBUG, lambda *_: 750_000)
     assert made
     np.testing.assert_array_equal(restored(job.folder), frames.repeat(4, 1).repeat(4, 2))
     assert sorted(path.suffix for path in job.folder.iterdir()) == [".json", *[".png"] * 4]
@@ -230,13 +232,28 @@ def test_command_with_weights_of_pytorch(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_killed_and_started_again(tmp_path, light_weights):
-    write_frames(tmp_path / "in", 34, 8, 8)
-    code = "from rvrt.cli import restore_main; restore_main()"
+SLOW_NETWORK = """
+import time
+import mindspore as ms
+from rvrt import checkpoint, cli
+from rvrt.config import MODEL_PRESETS
+
+class Slow(ms.nn.Cell):
+    def construct(self, frames):
+        time.sleep(0.5)
+        return ms.Tensor(frames.asnumpy().repeat(4, -1).repeat(4, -2))
+
+checkpoint.load_network = lambda path: (Slow(), MODEL_PRESETS["rvrt-light-debug"])
+cli.restore_main()
+"""
+
+
+def test_killed_and_started_again(tmp_path, weights):
+    frames = write_frames(tmp_path / "in", 90, 8, 8)
 
     def start(out):
         return subprocess.Popen(
-            [sys.executable, "-c", code, tmp_path / "in", out, "--weights", light_weights],
+            [sys.executable, "-c", SLOW_NETWORK, tmp_path / "in", out, "--weights", weights],
             cwd=Path(__file__).parents[2],
             stderr=subprocess.DEVNULL,
         )
@@ -249,8 +266,27 @@ def test_killed_and_started_again(tmp_path, light_weights):
     process.send_signal(signal.SIGKILL)
     process.wait()
     left = list((tmp_path / "out").glob("*.png"))
-    assert 5 <= len(left) < 34
+    assert 5 <= len(left) < 90
     restored(tmp_path / "out")  # every one of them is whole
     assert start(tmp_path / "out").wait() == 0
-    assert start(tmp_path / "whole").wait() == 0
-    np.testing.assert_array_equal(restored(tmp_path / "out"), restored(tmp_path / "whole"))
+    np.testing.assert_array_equal(restored(tmp_path / "out"), frames.repeat(4, 1).repeat(4, 2))
+
+
+def test_the_process_stays_within_max_memory(tmp_path, light_weights):
+    write_frames(tmp_path / "in", 2, 96, 96)
+    code = (
+        "import resource, sys; from rvrt.cli import restore_main\n"
+        "restore_main(standalone_mode=False)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)"
+    )
+    command = [tmp_path / "in", tmp_path / "out", "--weights", light_weights, "--max-memory", "1.6"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *command],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "tiles of 2 frames of 64x64" in done.stderr
+    assert int(done.stdout.split()[-1]) < 1.6 * 2**30
+    assert restored(tmp_path / "out").shape == (2, 384, 384, 3)

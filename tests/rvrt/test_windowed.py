@@ -65,6 +65,32 @@ def test_flows_of_the_whole_frame_are_spynets(plan):
     np.testing.assert_allclose(forward[1].reshape(-1, 2), direct, atol=1e-5)
 
 
+class Brightness(ms.nn.Cell):
+    """A flow that sees the whole of its input, as SpyNet's coarsest level does."""
+
+    def construct(self, ref, _supp):
+        count, _, height, width = ref.shape
+        mean = ref.asnumpy().mean(axis=(1, 2, 3))
+        return ms.Tensor(np.repeat(mean, height * width * 2).reshape(-1, 2))
+
+
+class GivesItsFlow(ms.nn.Cell):
+    def __init__(self):
+        super().__init__()
+        self.spynet = Brightness()
+
+    def construct(self, frames):
+        return self.spynet(frames[0, :-1], frames[0, 1:]).reshape(1, FRAMES - 1, -1, 2)
+
+
+def test_frames_too_large_for_their_flow_get_the_flow_of_each_window():
+    clip = np.random.default_rng(0).random((FRAMES, 3, 8, 12)).astype(np.float32)
+    for pixels, seen in ((8 * 12, clip), (8 * 12 - 1, clip[:, :, :, 4:])):
+        flows = WindowedNetwork(GivesItsFlow(), pixels)(clip, (0, 8), (4, 12))
+        wanted = np.broadcast_to(seen[:-1].mean(axis=(1, 2, 3))[:, None, None], (3, 64, 2))
+        np.testing.assert_allclose(flows, wanted, atol=1e-6)
+
+
 class AsksTheOtherWayRound(ms.nn.Cell):
     def __init__(self, spynet):
         super().__init__()
