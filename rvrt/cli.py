@@ -86,6 +86,13 @@ def convert_main(
     help="Cut the video into tiles that need no more. Without it: 3/4 of what is free now.",
 )
 @click.option(
+    "--tile-frames",
+    type=click.IntRange(min=6),
+    default=30,
+    show_default=True,
+    help="Frames seen at once, at most: more are slower to reach the disk, fewer lose quality.",
+)
+@click.option(
     "--rate",
     type=click.FloatRange(min=0, min_open=True),
     default=25,
@@ -98,6 +105,7 @@ def restore_main(
     target: Path,
     weights: Path | None,
     max_memory: float | None,
+    tile_frames: int,
     rate: float,
     sound: bool,
 ) -> None:
@@ -115,7 +123,8 @@ def restore_main(
         from rvrt.windowed import WindowedNetwork
 
         limit = _free_memory() if max_memory is None else max_memory * 2**30
-        job = Job(source, target, weights, limit, sound, Fraction(rate).limit_denominator(1001))
+        exact_rate = Fraction(rate).limit_denominator(1001)
+        job = Job(source, target, weights, limit, sound, exact_rate, tile_frames)
         network, config = load_network(weights)
         network.set_train(False)
         run = WindowedNetwork(network, flow_pixels(limit))

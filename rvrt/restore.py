@@ -33,6 +33,7 @@ from rvrt.media import (
     write_video,
 )
 from rvrt.tiling import (
+    MANY_FRAMES,
     TIME_STEP,
     Picture,
     Run,
@@ -71,6 +72,7 @@ class Job:
         max_memory: bytes that the process may take.
         sound: a video gets the sound of its source.
         rate: frames a second of a video made from a folder.
+        tile_frames: how many frames the network sees at once, at most; 6 or more.
     """
 
     source: Path
@@ -79,6 +81,7 @@ class Job:
     max_memory: float = math.inf
     sound: bool = True
     rate: Fraction = Fraction(25)
+    tile_frames: int = MANY_FRAMES
 
     @property
     def sum_limit(self) -> float:
@@ -152,7 +155,7 @@ def restore(job: Job, run: Run, config: NetworkConfig, network_bytes: MemoryMode
         return network_bytes(frames, tile_height, tile_width) + min(summed, job.sum_limit)
 
     frame_count = len(paths) + len(paths) % TIME_STEP
-    plan = plan_tiles(frame_count, height, width, GRID, memory, job.max_memory)
+    plan = plan_tiles(frame_count, height, width, GRID, memory, job.max_memory, job.tile_frames)
     spans = spans_for(plan.times, missing)
     with tqdm(total=len(spans) * plan.tiles_at_once, unit="tile", desc=_title(plan)) as progress:
         frames = restored_frames(

@@ -25,7 +25,7 @@ TIME_STEP = 2
 TIME_OVERLAP = 4
 # The authors trained on 14 and 30 frames: fewer lose quality, more delay what a kill keeps.
 _FEW_FRAMES = 14
-_MANY_FRAMES = 30
+MANY_FRAMES = 30
 
 
 @dataclass(frozen=True)
@@ -110,6 +110,7 @@ def plan_tiles(
     step: int,
     memory: Callable[[int, int, int], float],
     limit: float,
+    most_frames: int = MANY_FRAMES,
 ) -> TilePlan:
     """The plan that computes least, of those whose largest tile stays under `limit`.
 
@@ -120,12 +121,15 @@ def plan_tiles(
         step: the grid of tiles in space; neighbours overlap by one step.
         memory: bytes that a tile of (frames, height, width) needs.
         limit: bytes allowed.
+        most_frames: of a tile.
 
     Raises:
         MemoryLimitError: not even the smallest tile fits; says what it needs.
     """
     candidates = [
-        plan for plan in _candidates(frames, height, width, step) if memory(*plan.largest) <= limit
+        plan
+        for plan in _candidates(frames, height, width, step, most_frames)
+        if memory(*plan.largest) <= limit
     ]
     if not candidates:
         needed = memory(min(frames, _shortest(frames)), min(height, 2 * step), min(width, 2 * step))
@@ -148,8 +152,10 @@ def _shortest(frames: int) -> int:
     return min(frames, TIME_OVERLAP + TIME_STEP)
 
 
-def _candidates(frames: int, height: int, width: int, step: int) -> Iterator[TilePlan]:
-    lengths = range(_shortest(frames), min(frames, _MANY_FRAMES) + 1, TIME_STEP)
+def _candidates(
+    frames: int, height: int, width: int, step: int, most_frames: int
+) -> Iterator[TilePlan]:
+    lengths = range(_shortest(frames), min(frames, most_frames) + 1, TIME_STEP)
     heights, widths = (
         {min(side, count * step) for count in range(2, math.ceil(side / step) + 1)} | {side}
         for side in (height, width)

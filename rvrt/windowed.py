@@ -1,7 +1,7 @@
 """A network on windows of a clip, its optical flow taken from the whole frame.
 
 SpyNet's coarsest level sees the whole frame, so the flow of a window differs from the frame's even
-far from the window's edge. It needs less memory than the rest, and is computed once for all windows.
+far from the window's edge. It needs less memory than the rest; it is computed once for all windows.
 """
 
 import math

@@ -1,5 +1,6 @@
 import ast
 import dataclasses
+import importlib.util
 
 import mindspore as ms
 import numpy as np
@@ -109,6 +110,22 @@ def test_authors_weights_there_and_back(tmp_path, entry, suffix):
     assert back.keys() == state.keys()
     for name, tensor in back.items():
         np.testing.assert_array_equal(tensor.numpy(), state[name], strict=True)
+
+
+def test_converted_weights_give_the_authors_pictures(rvrt_goldens, tmp_path):
+    """From a .pth to the reference output of the authors' network."""
+    spec = importlib.util.spec_from_file_location("weights", rvrt_goldens / "weights.py")
+    weights = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(weights)
+    parameters, _ = listed(rvrt_goldens / "params_tiny.txt")
+    state = {name: weights.make(name, shape) for name, shape in parameters.items()}
+    write_torch_file(tmp_path / "w.pth", "params", state)
+    convert(tmp_path / "w.pth", tmp_path / "w.ckpt", model="rvrt-debug")
+    network, _ = load_network(tmp_path / "w.ckpt")
+    golden = np.load(rvrt_goldens / "model_plain.npz")
+    frames = ms.Tensor(golden["input"].astype(np.float32) / 255)
+    output = network.set_train(False)(frames).asnumpy()
+    np.testing.assert_allclose(output[0, 2], golden["output_frame2"], rtol=0, atol=5e-6)
 
 
 def test_one_of_several_entries(tmp_path):

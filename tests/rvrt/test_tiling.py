@@ -107,6 +107,8 @@ def test_no_tiles_where_memory_suffices():
 def test_long_videos_are_cut_in_time_even_without_a_limit():
     plan = plan_tiles(1000, 64, 112, 32, lambda t, h, w: t * h * w, math.inf)
     assert plan.largest == (30, 64, 112)
+    plan = plan_tiles(1000, 64, 112, 32, lambda t, h, w: t * h * w, math.inf, most_frames=100)
+    assert 80 <= plan.largest[0] <= 100
 
 
 def test_a_tight_limit_keeps_fourteen_frames_and_cuts_in_space():

@@ -69,7 +69,7 @@ class Brightness(ms.nn.Cell):
     """A flow that sees the whole of its input, as SpyNet's coarsest level does."""
 
     def construct(self, ref, _supp):
-        count, _, height, width = ref.shape
+        height, width = ref.shape[2:]
         mean = ref.asnumpy().mean(axis=(1, 2, 3))
         return ms.Tensor(np.repeat(mean, height * width * 2).reshape(-1, 2))
 
