@@ -5,7 +5,7 @@ import pytest
 from rvrt.checkpoint import shapes_of
 from rvrt.config import MODEL_PRESETS
 from rvrt.models import build_model
-from rvrt.tiling import TilePlan, blend_tiles, split_axis
+from rvrt.tiling import TilePlan, blend_tiles, restored_frames, split_axis
 from rvrt.windowed import WindowedNetwork, whole_flows
 
 HEIGHT, WIDTH, FRAMES = 40, 128, 4
@@ -52,6 +52,25 @@ def test_tiled_equals_untiled_away_from_the_seam(preset, plan):
     assert np.abs(whole - whole.mean()).max() > 0.1
     assert error[: 4 * 40].max() < 1e-3
     assert error[4 * 88 :].max() < 1e-3
+
+
+def test_no_seam_on_a_gradient():
+    """Cut in space and time; fresh weights, since those of `filled` tell any two clips apart."""
+    ms.set_seed(0)
+    network = build_model(MODEL_PRESETS["rvrt-light-debug"]).set_train(False)
+    frames, height, width = 8, 8, 96
+    ramp = np.add.outer(np.arange(frames), np.add.outer(np.arange(height), np.arange(width)))
+    clip = np.repeat(ramp[:, None] / ramp.max(), 3, axis=1).astype(np.float32)
+    run = WindowedNetwork(network)
+    whole = run(clip, (0, height), (0, width))
+    plan = TilePlan(((0, 6), (2, 8)), ((0, height),), ((0, 64), (32, 96)))
+    tiled = dict(
+        restored_frames(run, lambda a, b: clip[a:b], plan, 4, range(frames), np.zeros, lambda: None)
+    )
+    error = np.stack([tiled[index] for index in range(frames)]) - whole
+    assert np.abs(error).max() < 1e-3
+    assert np.abs(np.diff(error, axis=-1)).max() < 1e-3
+    assert np.abs(error[[0, -1]]).max() < 1e-5
 
 
 def test_flows_of_the_whole_frame_are_spynets(plan):
