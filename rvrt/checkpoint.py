@@ -20,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from rvrt.atomic import whole_file
-from rvrt.config import NetworkConfig, RVRTConfig, RVRTLightConfig
+from rvrt.config import Execution, NetworkConfig, RVRTConfig, RVRTLightConfig
 from rvrt.errors import CheckpointError
 from rvrt.models import build_model
 
@@ -222,7 +222,7 @@ def load_arrays(network: nn.Cell, arrays: Arrays, source: object, only: str = ""
         raise CheckpointError(f"{source}: MindSpore did not load {len(left)}: {_first(left)}")
 
 
-def load_network(path: Path) -> tuple[nn.Cell, NetworkConfig]:
+def load_network(path: Path, execution: Execution | None = None) -> tuple[nn.Cell, NetworkConfig]:
     """The network that a weights file of this package describes, filled with its weights.
 
     Raises:
@@ -241,7 +241,7 @@ def load_network(path: Path) -> tuple[nn.Cell, NetworkConfig]:
         )
     if record.part != "network":
         raise CheckpointError(f"{path}: holds {record.part} alone, not a whole network")
-    network = build_model(record.config)
+    network = build_model(record.config, execution)
     load_arrays(network, arrays, path)
     return network, record.config
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from rvrt.config import ConfigError
 from vimeo_tools.errors import VimeoToolsError
 
 _FILE = click.Path(path_type=Path)
@@ -24,7 +25,7 @@ Convert what others made first: rvrt-convert THEIRS.pth WEIGHTS.safetensors"""
 def _message_for_errors() -> Iterator[None]:
     try:
         yield
-    except VimeoToolsError as error:
+    except (VimeoToolsError, ConfigError) as error:
         raise click.ClickException(str(error)) from error
 
 
@@ -100,6 +101,16 @@ def convert_main(
     help="Frames a second of a video made from a folder.",
 )
 @click.option("--sound/--no-sound", default=True, help="Copy the sound of a video, or leave it.")
+@click.option(
+    "--device",
+    "target_device",
+    type=click.Choice(["CPU", "GPU", "Ascend"]),
+    default="CPU",
+    show_default=True,
+)
+@click.option(
+    "--dtype", type=click.Choice(["float32", "float16"]), default="float32", show_default=True
+)
 def restore_main(
     source: Path,
     target: Path,
@@ -108,6 +119,8 @@ def restore_main(
     tile_frames: int,
     rate: float,
     sound: bool,
+    target_device: str,
+    dtype: str,
 ) -> None:
     """Enlarge a video by the network's scale (4 for published weights).
 
@@ -118,6 +131,7 @@ def restore_main(
     with _message_for_errors():
         if weights is None:
             raise click.ClickException(_NO_WEIGHTS)
+        from rvrt import device
         from rvrt.checkpoint import load_network
         from rvrt.restore import Job, flow_pixels, restore, tile_memory
         from rvrt.windowed import WindowedNetwork
@@ -125,7 +139,9 @@ def restore_main(
         limit = _free_memory() if max_memory is None else max_memory * 2**30
         exact_rate = Fraction(rate).limit_denominator(1001)
         job = Job(source, target, weights, limit, sound, exact_rate, tile_frames)
-        network, config = load_network(weights)
+        device.use(target_device)
+        device.check_dtype(dtype)
+        network, config = load_network(weights, device.execution(target_device, dtype=dtype))
         network.set_train(False)
         run = WindowedNetwork(network, flow_pixels(limit))
         done = restore(job, run, config, tile_memory(config))

@@ -1,5 +1,6 @@
 """Frames in and out: folders of pictures, and video files by way of PyAV (an optional extra)."""
 
+import importlib
 import re
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
@@ -136,13 +137,12 @@ def require_pyav(path: Path) -> ModuleType:
         RestoreError: it is not installed; says how.
     """
     try:
-        import av
+        return importlib.import_module("av")
     except ImportError:
         raise RestoreError(
             f"{path}: video files need PyAV: pip install 'vimeo-tools[video]'; or give a folder "
             "of frames"
         ) from None
-    return av
 
 
 class VideoReader:

@@ -243,9 +243,17 @@ class Slow(ms.nn.Cell):
         time.sleep(0.5)
         return ms.Tensor(frames.asnumpy().repeat(4, -1).repeat(4, -2))
 
-checkpoint.load_network = lambda path: (Slow(), MODEL_PRESETS["rvrt-light-debug"])
+checkpoint.load_network = lambda path, execution: (Slow(), MODEL_PRESETS["rvrt-light-debug"])
 cli.restore_main()
 """
+
+
+def test_command_on_a_device_that_is_not_there(tmp_path, light_weights):
+    write_frames(tmp_path / "in", 2, 20, 24)
+    command = [str(tmp_path / "in"), str(tmp_path / "out"), "--weights", str(light_weights)]
+    done = CliRunner().invoke(restore_main, [*command, "--device", "Ascend"])
+    assert done.exit_code == 1
+    assert done.output.startswith("Error: device target Ascend cannot be used")
 
 
 def test_killed_and_started_again(tmp_path, weights):

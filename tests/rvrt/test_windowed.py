@@ -73,6 +73,16 @@ def test_no_seam_on_a_gradient():
     assert np.abs(error[[0, -1]]).max() < 1e-5
 
 
+def test_a_mirrored_clip_asks_for_flow_once():
+    """Where frame i equals frame T-1-i the network turns the flows round by itself."""
+    network = filled("rvrt-debug")
+    half = moving_texture()[:2, :, :, :96]
+    clip = np.concatenate([half, half[::-1]])
+    whole = WindowedNetwork(network)(clip, (0, HEIGHT), (0, 96))
+    window = WindowedNetwork(network)(clip, (0, HEIGHT), (0, 64))
+    assert np.abs(window[..., : 4 * 16] - whole[..., : 4 * 16]).max() < 1e-3
+
+
 def test_flows_of_the_whole_frame_are_spynets(plan):
     network = filled("rvrt-debug")
     clip = moving_texture()
