@@ -56,6 +56,7 @@ _BYTES_A_PIXEL = 220e3
 _BYTES_A_PIXEL_AND_FRAME = 6e3
 _BYTES_A_PIXEL_OF_FLOW = 32e3
 _PUBLISHED_DIM = 144
+_LARGEST_TILE = 2**20  # pixels; RVRT's sampling tables count no further than some 1.4 million
 _BYTES_A_NUMBER = 4  # float32
 # A sum of tiles larger than this share of the memory allowed lies on the disk.
 _SHARE_OF_SUM = 4
@@ -109,6 +110,8 @@ def tile_memory(config: NetworkConfig) -> MemoryModel:
     width_factor = max(1, config.embed_dim / _PUBLISHED_DIM)
 
     def memory(frames: int, height: int, width: int) -> float:
+        if height * width > _LARGEST_TILE:
+            return math.inf
         pixel = _BYTES_A_PIXEL + _BYTES_A_PIXEL_AND_FRAME * frames
         return BYTES_AT_REST + width_factor * pixel * height * width
 

@@ -112,7 +112,7 @@ def plan_tiles(
     limit: float,
     most_frames: int = MANY_FRAMES,
 ) -> TilePlan:
-    """The plan that computes least, of those whose largest tile stays under `limit`.
+    """The plan that computes least, of those whose largest tile stays below `limit`.
 
     Args:
         frames: even.
@@ -129,7 +129,7 @@ def plan_tiles(
     candidates = [
         plan
         for plan in _candidates(frames, height, width, step, most_frames)
-        if memory(*plan.largest) <= limit
+        if memory(*plan.largest) < limit
     ]
     if not candidates:
         needed = memory(min(frames, _shortest(frames)), min(height, 2 * step), min(width, 2 * step))

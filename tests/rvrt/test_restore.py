@@ -1,3 +1,4 @@
+import math
 import signal
 import subprocess
 import sys
@@ -16,7 +17,8 @@ from rvrt.config import MODEL_PRESETS
 from rvrt.errors import MemoryLimitError, RestoreError
 from rvrt.media import open_frames, save_picture
 from rvrt.models import build_model
-from rvrt.restore import Job, Summary, padded_clip, restore, to_uint8
+from rvrt.restore import Job, Summary, padded_clip, restore, tile_memory, to_uint8
+from rvrt.tiling import plan_tiles
 
 # So large that what the sums take beside the tiles does not count.
 MEGA = 2**20
@@ -278,6 +280,11 @@ def test_killed_and_started_again(tmp_path, weights):
     restored(tmp_path / "out")  # every one of them is whole
     assert start(tmp_path / "out").wait() == 0
     np.testing.assert_array_equal(restored(tmp_path / "out"), frames.repeat(4, 1).repeat(4, 2))
+
+
+def test_no_tile_is_too_large_for_the_network():
+    plan = plan_tiles(14, 1080, 1920, 32, tile_memory(MODEL_PRESETS["rvrt"]), math.inf)
+    assert math.prod(plan.largest[1:]) <= 2**20
 
 
 def test_the_process_stays_within_max_memory(tmp_path, light_weights):
