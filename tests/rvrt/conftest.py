@@ -25,11 +25,17 @@ def official(name):
 
 
 @pytest.fixture(scope="session")
-def golden():
-    """Reads one file of reference values."""
+def rvrt_goldens():
+    """The folder of reference values, which is not part of the repository."""
     if not GOLDENS.is_dir():
         pytest.skip(f"no reference values at {GOLDENS}")
-    return lambda name: dict(np.load(GOLDENS / f"{name}.npz"))
+    return GOLDENS
+
+
+@pytest.fixture(scope="session")
+def golden(rvrt_goldens):
+    """Reads one file of reference values."""
+    return lambda name: dict(np.load(rvrt_goldens / f"{name}.npz"))
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,157 @@
+"""The commands: parse, call one function, turn errors of the user's into a message."""
+
+import contextlib
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import click
+
+from rvrt.config import ConfigError
+from vimeo_tools.errors import VimeoToolsError
+
+_FILE = click.Path(path_type=Path)
+# What is not free now, the system and other programs need.
+_SHARE_OF_FREE_MEMORY = 0.75
+_NO_WEIGHTS = """--weights is missing, and without weights there is no picture. Weights come from
+  - the authors: https://github.com/JingyunLiang/RVRT/releases, for example
+    002_RVRT_videosr_bi_Vimeo_14frames.pth;
+  - mindediting's RVRT and RVRT Light, as .ckpt;
+  - your own training.
+Convert what others made first: rvrt-convert THEIRS.pth WEIGHTS.safetensors"""
+
+
+@contextlib.contextmanager
+def _message_for_errors() -> Iterator[None]:
+    try:
+        yield
+    except (VimeoToolsError, ConfigError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+@click.command()
+@click.argument("source", type=_FILE)
+@click.argument("target", type=_FILE)
+@click.option(
+    "--to",
+    "form",
+    type=click.Choice(["mindspore", "pytorch"]),
+    default="mindspore",
+    show_default=True,
+    help="mindspore: TARGET is .ckpt or .safetensors; pytorch: .pth for the authors' code.",
+)
+@click.option(
+    "--model", metavar="PRESET", help="rvrt, rvrt-light, ...; told from the file if absent."
+)
+@click.option(
+    "--origin",
+    type=click.Choice(["authors", "mindediting"]),
+    help="Who trained: sets GELU and epsilon. Without it: mindediting for .ckpt and Light.",
+)
+@click.option("--entry", help="Entry of a PyTorch file; without it params, params_ema, state_dict.")
+def convert_main(
+    source: Path,
+    target: Path,
+    form: str,
+    model: str | None,
+    origin: str | None,
+    entry: str | None,
+) -> None:
+    """Convert weights of RVRT, RVRT Light or SpyNet from SOURCE to TARGET.
+
+    SOURCE is the authors' or KAIR's .pth, mindediting's .ckpt, or a file of this package. PyTorch
+    is not needed, and nothing in SOURCE is run.
+    """
+    with _message_for_errors():
+        from rvrt.convert import convert
+
+        done = convert(source, target, form, model, origin, entry)
+    config = done.record.config
+    for note in done.notes:
+        click.echo(f"note: {note}", err=True)
+    click.echo(
+        f"{target}: {done.parameters} parameters, {done.numbers:,} numbers of "
+        f"{type(config).__name__.removesuffix('Config')} ({done.record.part}), trained by "
+        f"{done.record.origin}: {config.gelu} GELU, epsilon {config.layer_norm_eps:g}"
+    )
+
+
+@click.command()
+@click.argument("source", metavar="INPUT", type=_FILE)
+@click.argument("target", metavar="OUTPUT", type=_FILE)
+@click.option("--weights", type=_FILE, help="Made by rvrt-convert or by training.")
+@click.option(
+    "--max-memory",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="GIB",
+    help="Cut the video into tiles that need no more. Without it: 3/4 of what is free now.",
+)
+@click.option(
+    "--tile-frames",
+    type=click.IntRange(min=6),
+    default=30,
+    show_default=True,
+    help="Frames seen at once, at most: more are slower to reach the disk, fewer lose quality.",
+)
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=0, min_open=True),
+    default=25,
+    show_default=True,
+    help="Frames a second of a video made from a folder.",
+)
+@click.option("--sound/--no-sound", default=True, help="Copy the sound of a video, or leave it.")
+@click.option(
+    "--device",
+    "target_device",
+    type=click.Choice(["CPU", "GPU", "Ascend"]),
+    default="CPU",
+    show_default=True,
+)
+@click.option(
+    "--dtype", type=click.Choice(["float32", "float16"]), default="float32", show_default=True
+)
+def restore_main(
+    source: Path,
+    target: Path,
+    weights: Path | None,
+    max_memory: float | None,
+    tile_frames: int,
+    rate: float,
+    sound: bool,
+    target_device: str,
+    dtype: str,
+) -> None:
+    """Enlarge a video by the network's scale (4 for published weights).
+
+    INPUT is a folder of frames or a video file, of any length and size. OUTPUT is a folder of PNG
+    frames, or a video file (.mp4, .mkv, .mov; needs PyAV). A run that was stopped goes on where it
+    stopped when the same command is given again.
+    """
+    with _message_for_errors():
+        if weights is None:
+            raise click.ClickException(_NO_WEIGHTS)
+        from rvrt import device
+        from rvrt.checkpoint import load_network
+        from rvrt.restore import Job, flow_pixels, restore, tile_memory
+        from rvrt.windowed import WindowedNetwork
+
+        limit = _free_memory() if max_memory is None else max_memory * 2**30
+        exact_rate = Fraction(rate).limit_denominator(1001)
+        job = Job(source, target, weights, limit, sound, exact_rate, tile_frames)
+        device.use(target_device)
+        device.check_dtype(dtype)
+        network, config = load_network(weights, device.execution(target_device, dtype=dtype))
+        network.set_train(False)
+        run = WindowedNetwork(network, flow_pixels(limit))
+        done = restore(job, run, config, tile_memory(config))
+    found = f", {done.found} were there already" if done.found else ""
+    click.echo(f"{target}: {done.restored} frames restored{found}")
+
+
+def _free_memory() -> float:
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        name, value, *_ = line.split()
+        if name == "MemAvailable:":
+            return int(value) * 1024 * _SHARE_OF_FREE_MEMORY
+    raise click.ClickException("how much memory is free is not known here; give --max-memory")

@@ -1,0 +1,19 @@
+"""The errors a user of rvrt can cause, one family; commands print them without a traceback."""
+
+from vimeo_tools.errors import VimeoToolsError
+
+
+class RvrtError(VimeoToolsError):
+    """What was got, what is allowed, what to do."""
+
+
+class CheckpointError(RvrtError):
+    """A weights file is missing, damaged, not of a known form, or of another network."""
+
+
+class RestoreError(RvrtError):
+    """Frames cannot be read, written or restored as asked."""
+
+
+class MemoryLimitError(RestoreError):
+    """Not even the smallest tile fits the memory that was allowed."""
