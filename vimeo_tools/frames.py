@@ -6,7 +6,7 @@ in a plain folder, by its file name without the suffix.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
@@ -15,11 +15,10 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from vimeo_tools.annotations import read_list
-from vimeo_tools.contributions import border_index
 from vimeo_tools.errors import FrameError, SettingsError
 from vimeo_tools.imresize import CONVENTIONS, Convention, downscale
 from vimeo_tools.lmdb_store import LmdbReader
-from vimeo_tools.png import FrameSize, decode_png, read_file
+from vimeo_tools.png import decode_png, read_file
 from vimeo_tools.septuplets import (
     FRAME_NUMBERS,
     KEY_PROFILES,
@@ -32,10 +31,6 @@ from vimeo_tools.septuplets import (
 Frame = npt.NDArray[np.uint8]
 _PICTURE_SUFFIXES = {".png", ".bmp", ".tif", ".tiff"}
 _NAMES = KEY_PROFILES["basicsr"]
-# Scales at which every LQ pixel is made by the same exact sum; see `vimeo_tools.stencil`.
-_SAME_WEIGHTS_EVERYWHERE = (2, 4, 8)
-# The bicubic kernel reaches less than two LQ pixels to each side.
-_NEIGHBOURS = 2
 
 
 class FrameSource(Protocol):
@@ -141,34 +136,6 @@ class LqFromGt:
     def shrink(self, gt_frame: Frame) -> Frame:
         """What `read` returns, for a caller that has the GT frame already."""
         return downscale(gt_frame, self._scale, self._convention)
-
-    def shrink_crop(
-        self, gt_frames: Sequence[Frame], top: int, left: int, size: FrameSize
-    ) -> Frame:
-        """A crop of what `shrink` makes of each of several frames of one size.
-
-        Args:
-            gt_frames: T arrays (H, W, 3).
-            top, left, size: of the crop, in LQ pixels.
-
-        Returns:
-            (T, size.height, size.width, 3) uint8.
-        """
-        crop = np.s_[:, top : top + size.height, left : left + size.width]
-        if self._scale not in _SAME_WEIGHTS_EVERYWHERE:
-            return np.stack([self.shrink(frame) for frame in gt_frames])[crop]
-        # One picture of all crops, each with the neighbours that its pixels are made from: a third
-        # of the time. The frame's own left and right edges stay edges; above and below, rows are
-        # repeated as the resize would.
-        scale, height, width = self._scale, *gt_frames[0].shape[:2]
-        first = max(left - _NEIGHBOURS, 0)
-        columns = slice(scale * first, min(scale * (left + size.width + _NEIGHBOURS), width))
-        wanted = np.arange(scale * (top - _NEIGHBOURS), scale * (top + size.height + _NEIGHBOURS))
-        rows = border_index(wanted, height, "symmetric")
-        tall = np.concatenate([frame[rows, columns] for frame in gt_frames])
-        lq = self.shrink(tall)
-        lq = lq.reshape(len(gt_frames), size.height + 2 * _NEIGHBOURS, *lq.shape[1:])
-        return lq[:, _NEIGHBOURS:-_NEIGHBOURS, left - first : left - first + size.width]
 
     def where(self, name: str) -> str:
         """As `FrameSource.where`: the GT frame."""

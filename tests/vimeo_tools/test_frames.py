@@ -127,21 +127,6 @@ def test_lq_made_on_the_fly_is_a_source_like_any_other(trees):
     assert made.where(name) == gt.where(name) == str(trees / "sequences" / f"{name}.png")
 
 
-@pytest.mark.parametrize("convention", ["double", "uint8"])
-@pytest.mark.parametrize("scale", [2, 3, 4, 8])
-def test_a_shrunk_crop_is_the_crop_of_the_shrunk(scale, convention):
-    rng = np.random.default_rng(scale)
-    rows, columns = 6, 9
-    shape = (2, scale * rows, scale * columns, 3)
-    # Two levels among them: rich in exact halves, which fall by the order of the sum.
-    for frames in (rng.integers(0, 256, shape, np.uint8), rng.integers(0, 2, shape, np.uint8) * 2):
-        maker = LqFromGt(None, scale, convention)
-        whole = downscale(frames, scale, convention)
-        for top, left, height, width in [(0, 0, 6, 9), (0, 5, 4, 4), (2, 0, 4, 4), (1, 3, 3, 4)]:
-            crop = maker.shrink_crop(list(frames), top, left, FrameSize(height, width))
-            assert np.array_equal(crop, whole[:, top : top + height, left : left + width])
-
-
 # --- only what is needed ------------------------------------------------------------------------
 
 
