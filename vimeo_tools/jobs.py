@@ -14,7 +14,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import (
-    FIRST_COMPLETED,
     BrokenExecutor,
     Executor,
     Future,
@@ -24,6 +23,7 @@ from concurrent.futures import (
 from dataclasses import dataclass, field
 from itertools import islice
 from multiprocessing import connection
+from queue import Empty, SimpleQueue
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -35,6 +35,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 # Enough to keep a cluster busy, few enough to stay small in memory and to stop soon.
 _TASKS_IN_FLIGHT = 256
+_SECONDS_TO_NOTICE_INTERRUPT = 0.1
 # One thread a worker: the products of a resize are too small to be worth sharing.
 _WORKER_ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
@@ -127,26 +128,62 @@ def each(
 def _spread(
     task: Callable[[Item], Result], items: Sequence[Item], executor: Executor
 ) -> Iterator[Result]:
-    waiting: set[Future[Result]] = set()
+    finished: SimpleQueue[Future[Result]] = SimpleQueue()
+    running: set[Future[Result]] = set()
     rest = iter(items)
-    try:
-        while True:
-            for item in islice(rest, _TASKS_IN_FLIGHT - len(waiting)):
-                waiting.add(executor.submit(task, item))
-            if not waiting:
-                return
-            finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-            for future in finished:
+    with _deferred_interrupt() as check_interrupt:
+        try:
+            while True:
+                for item in islice(rest, _TASKS_IN_FLIGHT - len(running)):
+                    future = executor.submit(task, item)
+                    running.add(future)
+                    future.add_done_callback(finished.put)
+                if not running:
+                    return
+                future = _next_finished(finished, check_interrupt)
+                running.remove(future)
                 yield future.result()
-    except BrokenExecutor:
-        raise WorkerError(
-            "a worker process died, most often because memory ran out; what is done is kept: "
-            "run the same command again, with fewer --workers if need be"
-        ) from None
+        except BrokenExecutor:
+            raise WorkerError(
+                "a worker process died, most often because memory ran out; what is done is kept: "
+                "run the same command again, with fewer --workers if need be"
+            ) from None
+        finally:
+            for future in running:
+                future.cancel()
+            for _ in running:
+                finished.get()
+
+
+def _next_finished(
+    finished: SimpleQueue[Future[Result]], check_interrupt: Callable[[], None]
+) -> Future[Result]:
+    while True:
+        check_interrupt()
+        with contextlib.suppress(Empty):
+            return finished.get(timeout=_SECONDS_TO_NOTICE_INTERRUPT)
+
+
+@contextlib.contextmanager
+def _deferred_interrupt() -> Iterator[Callable[[], None]]:
+    """Within, Ctrl-C is raised by the function yielded and nowhere else.
+
+    Raised inside an executor's own code it would leave locks taken that other threads wait for.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: None
+        return
+    interrupts: list[int] = []
+
+    def check_interrupt() -> None:
+        if interrupts:
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, lambda number, _: interrupts.append(number))
+    try:
+        yield check_interrupt
     finally:
-        for future in waiting:
-            future.cancel()
-        wait(waiting)
+        signal.signal(signal.SIGINT, before)
 
 
 def shard(items: Sequence[Item], index: int, count: int) -> Sequence[Item]:
@@ -188,10 +225,13 @@ def process_pool(workers: int) -> Iterator[Executor | None]:
         with _worker_environment():
             # A task each starts all processes now, within this environment.
             ready = [pool.submit(os.getpid) for _ in range(workers)]
-        wait(ready)
+        with _deferred_interrupt() as check_interrupt:
+            wait(ready)
+            check_interrupt()
         yield pool
     finally:
-        pool.shutdown(cancel_futures=True)
+        with _deferred_interrupt():
+            pool.shutdown(cancel_futures=True)
 
 
 @contextlib.contextmanager
