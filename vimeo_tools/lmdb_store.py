@@ -98,6 +98,7 @@ class LmdbReader:
             if not (folder / name).is_file():
                 raise LmdbError(f"{folder}: holds no {name}, so it is not a whole frame database")
         self._folder = folder
+        self._path = folder.resolve()
         self.profile = self._find_profile()
 
     def frames(self) -> Iterator[tuple[str, int]]:
@@ -121,7 +122,7 @@ class LmdbReader:
         """
         name = self.profile.key(key, number)
         try:
-            with _environment(self._folder).begin() as transaction:
+            with _environment(self._path).begin() as transaction:
                 value = transaction.get(name.encode("ascii"))
         except lmdb.Error as error:
             raise LmdbError(f"{self._folder}: {name!r} cannot be read: {error}") from None
@@ -159,8 +160,7 @@ def meta_info_text(names: Sequence[str], size: FrameSize) -> str:
 _environments: dict[Path, tuple[int, Any]] = {}
 
 
-def _environment(folder: Path) -> Any:
-    path = folder.resolve()
+def _environment(path: Path) -> Any:
     process, environment = _environments.get(path, (0, None))
     if process == os.getpid():
         return environment
@@ -171,6 +171,6 @@ def _environment(folder: Path) -> Any:
             str(path), readonly=True, lock=False, readahead=False, meminit=False
         )
     except lmdb.Error as error:
-        raise LmdbError(f"{folder}: cannot be opened: {error}") from None
+        raise LmdbError(f"{path}: cannot be opened: {error}") from None
     _environments[path] = os.getpid(), environment
     return environment

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from mindspore import Tensor, nn, ops
+from mindspore import Tensor, ops
 
 from rvrt.models.flow_warp import warp
 from rvrt.models.rows import as_constant, flip_clips, gather_rows
 
 Clips = list[Tensor]
-Align = Callable[[nn.Cell, Tensor, Tensor, Tensor, Any], tuple[Tensor, Any]]
 
 
 @dataclass(frozen=True)
