@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from rvrt.atomic import whole_file
 from rvrt.config import Execution, NetworkConfig, RVRTConfig, RVRTLightConfig
 from rvrt.errors import CheckpointError
 from rvrt.models import build_model
+from vimeo_tools.atomic import whole_file
 
 Arrays = dict[str, NDArray[Any]]
 Shapes = dict[str, tuple[int, ...]]
@@ -129,7 +129,7 @@ def save_weights(path: Path, arrays: Mapping[str, NDArray[Any]], record: Record)
 
     Raises:
         CheckpointError: another suffix.
-        RvrtError: the file cannot be written.
+        OutputError: the file cannot be written.
     """
     if path.suffix not in SUFFIXES:
         raise CheckpointError(f"{path}: weights are kept as one of {', '.join(SUFFIXES)}")

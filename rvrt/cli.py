@@ -1,16 +1,12 @@
-"""The commands: parse, call one function, turn errors of the user's into a message."""
+"""rvrt-convert and rvrt-restore: parse, call one function."""
 
-import contextlib
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
 import click
 
-from rvrt.config import ConfigError
-from vimeo_tools.errors import VimeoToolsError
+from rvrt.cli_options import DEVICE, DTYPE, PATH, message_for_errors
 
-_FILE = click.Path(path_type=Path)
 # What is not free now, the system and other programs need.
 _SHARE_OF_FREE_MEMORY = 0.75
 _NO_WEIGHTS = """--weights is missing, and without weights there is no picture. Weights come from
@@ -21,17 +17,9 @@ _NO_WEIGHTS = """--weights is missing, and without weights there is no picture. 
 Convert what others made first: rvrt-convert THEIRS.pth WEIGHTS.safetensors"""
 
 
-@contextlib.contextmanager
-def _message_for_errors() -> Iterator[None]:
-    try:
-        yield
-    except (VimeoToolsError, ConfigError) as error:
-        raise click.ClickException(str(error)) from error
-
-
 @click.command()
-@click.argument("source", type=_FILE)
-@click.argument("target", type=_FILE)
+@click.argument("source", type=PATH)
+@click.argument("target", type=PATH)
 @click.option(
     "--to",
     "form",
@@ -62,7 +50,7 @@ def convert_main(
     SOURCE is the authors' or KAIR's .pth, mindediting's .ckpt, or a file of this package. PyTorch
     is not needed, and nothing in SOURCE is run.
     """
-    with _message_for_errors():
+    with message_for_errors():
         from rvrt.convert import convert
 
         done = convert(source, target, form, model, origin, entry)
@@ -77,9 +65,9 @@ def convert_main(
 
 
 @click.command()
-@click.argument("source", metavar="INPUT", type=_FILE)
-@click.argument("target", metavar="OUTPUT", type=_FILE)
-@click.option("--weights", type=_FILE, help="Made by rvrt-convert or by training.")
+@click.argument("source", metavar="INPUT", type=PATH)
+@click.argument("target", metavar="OUTPUT", type=PATH)
+@click.option("--weights", type=PATH, help="Made by rvrt-convert or by training.")
 @click.option(
     "--max-memory",
     type=click.FloatRange(min=0, min_open=True),
@@ -101,16 +89,8 @@ def convert_main(
     help="Frames a second of a video made from a folder.",
 )
 @click.option("--sound/--no-sound", default=True, help="Copy the sound of a video, or leave it.")
-@click.option(
-    "--device",
-    "target_device",
-    type=click.Choice(["CPU", "GPU", "Ascend"]),
-    default="CPU",
-    show_default=True,
-)
-@click.option(
-    "--dtype", type=click.Choice(["float32", "float16"]), default="float32", show_default=True
-)
+@DEVICE
+@DTYPE
 def restore_main(
     source: Path,
     target: Path,
@@ -128,7 +108,7 @@ def restore_main(
     frames, or a video file (.mp4, .mkv, .mov; needs PyAV). A run that was stopped goes on where it
     stopped when the same command is given again.
     """
-    with _message_for_errors():
+    with message_for_errors():
         if weights is None:
             raise click.ClickException(_NO_WEIGHTS)
         from rvrt import device

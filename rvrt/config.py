@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from rvrt.errors import ConfigError
+
 _Triple = tuple[int, int, int]
-
-
-class ConfigError(ValueError):
-    """A setting is out of range or contradicts another one."""
 
 
 def _require(holds: bool, message: str) -> None:

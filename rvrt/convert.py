@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rvrt.atomic import whole_file
 from rvrt.checkpoint import (
     SUFFIXES,
     Arrays,
@@ -31,6 +30,7 @@ from rvrt.config import MODEL_PRESETS, NetworkConfig, RVRTConfig
 from rvrt.errors import CheckpointError
 from rvrt.models import build_model
 from rvrt.torch_pickle import read_torch_file, write_torch_file
+from vimeo_tools.atomic import whole_file
 
 TORCH_SUFFIXES = (".pth", ".pt")
 ENTRIES = ("params", "params_ema", "state_dict")
@@ -282,7 +282,7 @@ def write_official(path: Path, arrays: Arrays, record: Record) -> tuple[str, ...
     SpyNet alone is written as SpyNet's own file. Returns notes for the user.
 
     Raises:
-        RvrtError: the file cannot be written.
+        OutputError: the file cannot be written.
     """
     tensors = official_buffers(record.config, arrays) if record.part == "network" else {}
     tensors |= {official_name(name): array for name, array in arrays.items()}

@@ -11,7 +11,8 @@ os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX512_CORE")
 
 import mindspore as ms
 
-from rvrt.config import ConfigError, Execution
+from rvrt.config import Execution
+from rvrt.errors import ConfigError
 
 TARGETS = ("CPU", "GPU", "Ascend")
 

@@ -7,6 +7,10 @@ class RvrtError(VimeoToolsError):
     """What was got, what is allowed, what to do."""
 
 
+class ConfigError(RvrtError, ValueError):
+    """A setting is unknown, out of range, or contradicts another one."""
+
+
 class CheckpointError(RvrtError):
     """A weights file is missing, damaged, not of a known form, or of another network."""
 

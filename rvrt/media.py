@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from rvrt.atomic import whole_file
 from rvrt.errors import RestoreError
+from vimeo_tools.atomic import whole_file
 
 Frame = NDArray[np.uint8]
 
@@ -124,7 +124,7 @@ def save_picture(path: Path, frame: Frame) -> None:
     """Write (H, W, 3) uint8 RGB as PNG, under its name only when whole.
 
     Raises:
-        RvrtError: it cannot be written.
+        OutputError: it cannot be written.
     """
     with whole_file(path) as part:
         Image.fromarray(frame).save(part, format="PNG", compress_level=3)
@@ -220,7 +220,7 @@ def write_video(path: Path, frames: Iterable[Frame], rate: Fraction, sound: Path
 
     Raises:
         RestoreError: PyAV is missing, or the container cannot hold the sound.
-        RvrtError: it cannot be written.
+        OutputError: it cannot be written.
     """
     av = require_pyav(path)
     try:

@@ -18,7 +18,6 @@ from tempfile import TemporaryFile
 import numpy as np
 from tqdm import tqdm
 
-from rvrt.atomic import remove_parts, whole_file
 from rvrt.config import NetworkConfig, RVRTConfig
 from rvrt.errors import RestoreError
 from rvrt.media import (
@@ -42,6 +41,7 @@ from rvrt.tiling import (
     restored_frames,
     spans_for,
 )
+from vimeo_tools.atomic import remove_parts, whole_file
 
 MemoryModel = Callable[[int, int, int], float]
 
@@ -143,7 +143,7 @@ def restore(job: Job, run: Run, config: NetworkConfig, network_bytes: MemoryMode
     Raises:
         RestoreError: input or output are not usable, or the output is of another job.
         MemoryLimitError: not even the smallest tile fits.
-        RvrtError: a frame cannot be written.
+        OutputError: a frame cannot be written.
     """
     _check_target(job)
     reader = open_frames(job.source)

@@ -16,8 +16,9 @@ from rvrt.checkpoint import (
     shapes_of,
 )
 from rvrt.config import MODEL_PRESETS
-from rvrt.errors import CheckpointError, RvrtError
+from rvrt.errors import CheckpointError
 from rvrt.models import build_model
+from vimeo_tools.errors import OutputError
 
 CONFIG = dataclasses.replace(MODEL_PRESETS["rvrt-debug"], gelu="tanh", layer_norm_eps=1e-7)
 SUFFIXES = [".ckpt", ".safetensors"]
@@ -95,7 +96,7 @@ def test_a_saver_that_fails_leaves_the_older_file(tmp_path, arrays, monkeypatch)
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(ms, "save_checkpoint", full_disk)
-    with pytest.raises(RvrtError, match=r"w\.ckpt: cannot be written: No space left"):
+    with pytest.raises(OutputError, match=r"w\.ckpt: cannot be written: No space left"):
         save_weights(path, arrays, Record(CONFIG, "rvrt"))
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]

@@ -4,7 +4,7 @@ import errno
 
 import pytest
 
-from vimeo_tools.atomic import read_json, remove_parts, write_file, write_json
+from vimeo_tools.atomic import read_json, remove_parts, whole_file, write_file, write_json
 from vimeo_tools.errors import OutputError
 
 
@@ -45,8 +45,24 @@ def test_failure_keeps_the_old_file(tmp_path, monkeypatch, error, seen):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_block_that_fails_keeps_the_old_file(tmp_path):
+    path = tmp_path / "new" / "a.ckpt"
+    with whole_file(path) as part:
+        part.write_bytes(b"old")
+        assert part.suffix == ".ckpt"
+        assert not path.exists()
+    with pytest.raises(Killed), whole_file(path) as part:
+        part.write_bytes(b"half")
+        raise Killed
+    with pytest.raises(OutputError, match="cannot be written: full"), whole_file(path):
+        raise OSError(errno.ENOSPC, "full")
+    assert path.read_bytes() == b"old"
+    assert list(path.parent.iterdir()) == [path]
+
+
 def test_parts_of_killed_writers_are_removed(tmp_path):
     (tmp_path / ".im1.png.00ff.part").write_bytes(b"half")
+    (tmp_path / ".a.00ff.part.ckpt").write_bytes(b"half")
     (tmp_path / "im1.png").write_bytes(b"whole")
     remove_parts(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["im1.png"]
