@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
 import platform
-import resource
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -15,13 +11,12 @@ from typing import Any
 import click
 
 from rvrt.cli_options import DEVICE, DTYPE, PATH, message_for_errors
-from rvrt.config import MODEL_PRESETS, NetworkConfig
+from rvrt.config import MODEL_PRESETS
 from rvrt.errors import EvaluationError
 from rvrt.evaluator import Job, Restorer, evaluate, unmeasured
 from rvrt.groups import find_groups, read_groups
-from rvrt.report import write_report
-from rvrt.restore import GRID, smallest_side
-from rvrt.results import METRICS
+from rvrt.restore import GRID
+from rvrt.results_table import results_table
 from rvrt.sequences import (
     SequenceSet,
     holds_septuplets,
@@ -36,8 +31,6 @@ from vimeo_tools.jobs import available_workers
 from vimeo_tools.septuplets import SPLITS
 
 _NO_WEIGHTS = "none"
-# Belong to the weights, not to the preset: the authors' and mindediting's differ in them.
-_OF_THE_WEIGHTS = ("gelu", "layer_norm_eps")
 
 
 def _parse_groups(_ctx: object, _option: object, values: tuple[str, ...]) -> dict[str, Path]:
@@ -70,7 +63,7 @@ class _Choices:
     lq: Path | None
     clip_list: Path | None
     protocol: str | None
-    convention: Convention
+    convention: Convention | None
     tile: int | None
     tile_frames: int
     target_device: str
@@ -115,9 +108,7 @@ class _Choices:
 @click.option(
     "--convention",
     type=click.Choice(list(CONVENTIONS)),
-    default="double",
-    show_default=True,
-    help="How LQ frames are made where there are none; see vimeo-prep.",
+    help="How LQ frames are made where there are none; see vimeo-prep.  [default: double]",
 )
 @click.option(
     "--baseline",
@@ -189,10 +180,9 @@ def main(
             groups = find_groups(choices.data) | groups
         group_of = read_groups(groups, sequences.keys)
         keys = sequences.keys[::every_nth][:limit]
-        digest = _sha256(choices.weights) if choices.weights else None
-        restorer, known = _load(choices, digest)
-        settings = _settings(choices, sequences, digest)
-        facts = _facts(choices, sequences, known)
+        restorer, described = _load(choices)
+        settings = _settings(choices, sequences, described)
+        facts = _facts(choices, sequences, described)
         facts["settings"] = {**settings, "every_nth": every_nth, "limit": limit}
         job = Job(
             output_dir, sequences, keys, group_of, settings, facts, shard, choices.save_images
@@ -204,102 +194,69 @@ def main(
                 "are left to the others; the last of them writes the results"
             )
             return
-        report = write_report(output_dir)
-    _show(results)
-    click.echo(f"{output_dir / 'results.json'}, per_sequence.csv; to look at: {report}")
+    for line in results_table(results):
+        click.echo(line)
+    if results["nan_frames"]:
+        click.echo(
+            f"{results['nan_frames']} of {results['frames']} restored frames hold NaN or infinity; "
+            "means over them are NaN",
+            err=True,
+        )
+    click.echo(f"{output_dir / 'results.json'}, per_sequence.csv")
 
 
 def _open(choices: _Choices) -> SequenceSet:
+    sequences = _open_source(choices, choices.protocol or "centre", choices.convention or "double")
+    if choices.convention and not sequences.lq_is_made:
+        raise EvaluationError(
+            f"--convention {choices.convention}: LQ frames are there already, in "
+            f"{sequences.source['lq']}; to make others, give --gt without --lq"
+        )
+    return sequences
+
+
+def _open_source(choices: _Choices, protocol: str, convention: Convention) -> SequenceSet:
     if (choices.data is None) == (choices.gt is None):
         raise EvaluationError("give either --data vimeo_septuplet, or --gt FOLDER and --lq FOLDER")
-    protocol = choices.protocol or "centre"
     if choices.data is not None:
         if choices.lq is not None or choices.clip_list is not None:
             raise EvaluationError("--lq and --list go with --gt; --data brings its own")
-        return open_vimeo(choices.data, choices.split, protocol, choices.convention)
+        return open_vimeo(choices.data, choices.split, protocol, convention)
     if holds_septuplets(choices.gt):
-        return open_septuplets_at(
-            choices.gt, choices.lq, choices.clip_list, protocol, choices.convention
-        )
+        return open_septuplets_at(choices.gt, choices.lq, choices.clip_list, protocol, convention)
     if choices.protocol == "centre" or choices.clip_list is not None:
         raise EvaluationError(
             f"{choices.gt}: holds no septuplets; --protocol centre and --list are for septuplets, "
             "of other sequences all frames are measured"
         )
-    return open_folders(choices.gt, choices.lq, choices.convention)
+    return open_folders(choices.gt, choices.lq, convention)
 
 
-def _load(
-    choices: _Choices, digest: str | None
-) -> tuple[Restorer | None, dict[str, Any] | None]:
-    """The network ready to run, and what results say of its weights."""
+def _load(choices: _Choices) -> tuple[Restorer | None, dict[str, Any] | None]:
     if choices.weights is None:
         if choices.preset:
             raise EvaluationError(f"--preset {choices.preset} needs weights, not --weights none")
         return None, None
-    from rvrt import device
-    from rvrt.checkpoint import load_network
-    from rvrt.windowed import WindowedNetwork
+    from rvrt.eval_network import load_restorer
 
-    device.use(choices.target_device)
-    device.check_dtype(choices.dtype)
-    execution = device.execution(choices.target_device, dtype=choices.dtype)
-    network, config = load_network(choices.weights, execution)
-    network.set_train(False)
-    preset = _preset_of(config)
-    if choices.preset and choices.preset != preset:
-        raise EvaluationError(
-            f"{choices.weights}: weights of {preset or 'a network of no preset'}, not of "
-            f"{choices.preset}; leave --preset out, or give its weights"
-        )
-    restorer = Restorer(
-        WindowedNetwork(network),
-        config.upscale,
-        smallest_side(config),
+    return load_restorer(
+        choices.weights,
+        choices.preset,
+        choices.target_device,
+        choices.dtype,
         choices.tile,
         choices.tile_frames,
-        _peak_memory(choices.target_device),
     )
-    return restorer, {"path": str(choices.weights), "sha256": digest, "preset": preset}
-
-
-def _sha256(path: Path) -> str:
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise EvaluationError(
-            f"{path}: weights cannot be read: {error.strerror}; --weights none measures the "
-            "baseline alone"
-        ) from error
-
-
-def _preset_of(config: NetworkConfig) -> str | None:
-    for name, preset in MODEL_PRESETS.items():
-        if type(preset) is type(config):
-            taken = {field: getattr(config, field) for field in _OF_THE_WEIGHTS}
-            if dataclasses.replace(preset, **taken) == config:
-                return name
-    return None
-
-
-def _peak_memory(target: str) -> Callable[[], int]:
-    """Gives the most bytes so far: of the device, or on a CPU of the whole process."""
-    if target != "CPU":
-        import mindspore
-
-        return lambda: int(mindspore.runtime.max_memory_allocated())
-    unit = 1 if platform.system() == "Darwin" else 1024
-    return lambda: unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def _settings(
-    choices: _Choices, sequences: SequenceSet, digest: str | None
+    choices: _Choices, sequences: SequenceSet, weights: dict[str, Any] | None
 ) -> dict[str, Any]:
     """What the measurement of a sequence depends on."""
     settings: dict[str, Any] = {**sequences.source, "protocol": sequences.protocol}
     settings["save_images"] = choices.save_images
-    if choices.weights is not None:
-        settings["weights_sha256"] = digest
+    if weights is not None:
+        settings["weights_sha256"] = weights["sha256"]
         settings["device"] = choices.target_device
         settings["dtype"] = choices.dtype
         settings["tile"] = choices.tile
@@ -325,41 +282,8 @@ def _facts(
             "python": platform.python_version(),
             **{package: version(package) for package in packages},
         },
-        "device": cores if weights is None or choices.target_device == "CPU" else choices.target_device,
+        "device": cores
+        if weights is None or choices.target_device == "CPU"
+        else choices.target_device,
         "published": sequences.published,
     }
-
-
-def _show(results: dict[str, Any]) -> None:
-    """The summary on the terminal."""
-    click.echo(f"{results['title']}, protocol {results['protocol']}, mean of")
-    click.echo(f"{'':<36}{'PSNR-Y':>9}{'SSIM-Y':>9}{'PSNR-RGB':>10}{'SSIM-RGB':>10}")
-    parts = {f"all {results['sequences']}": results["means"]}
-    for name, part in results["groups"].items():
-        parts[f"{name} {part['sequences']}"] = part
-    for name, part in parts.items():
-        for kind in ("ours", "bicubic"):
-            if isinstance(part[kind], dict):
-                click.echo(_row(f"{name}, {kind}", part[kind]))
-    for figures in results["published"]:
-        click.echo(_row(f"published ({figures['protocol']}): {figures['name']}", figures))
-    if results["seconds_per_call"] is not None:
-        click.echo(
-            f"{results['seconds_per_call']:.2f} s in the network for a sequence (median), peak "
-            f"memory {results['peak_memory_bytes'] / 1e9:.1f} GB, {results['device']}"
-        )
-    if results["nan_frames"]:
-        click.echo(
-            f"{results['nan_frames']} of {results['frames']} restored frames hold NaN or infinity; "
-            "means over them are NaN",
-            err=True,
-        )
-
-
-def _row(name: str, figures: dict[str, float | None]) -> str:
-    cells = []
-    for metric, width in zip(METRICS, (9, 9, 10, 10), strict=True):
-        value = figures.get(metric)
-        digits = 2 if metric.startswith("psnr") else 4
-        cells.append(f"{'':>{width}}" if value is None else f"{value:>{width}.{digits}f}")
-    return f"{name:<36}" + "".join(cells).rstrip()

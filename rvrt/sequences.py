@@ -32,6 +32,7 @@ from vimeo_tools.septuplets import (
 )
 
 SCALE = 4
+_MADE = "made from GT"
 _PROTOCOL_FRAMES = {"centre": (CENTRE_FRAME,), "all": FRAME_NUMBERS}
 
 
@@ -89,6 +90,11 @@ class SequenceSet:
     source: dict[str, Any]
     protocol: str
     published: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def lq_is_made(self) -> bool:
+        """Whether LQ frames are made from GT as it is read."""
+        return str(self.source["lq"]).startswith(_MADE)
 
 
 @dataclass(frozen=True)
@@ -210,7 +216,7 @@ def _reader(frames: NDArray[np.uint8]) -> ArrayReader:
 
 
 def _source(gt: Path, lq: Path | None, convention: Convention) -> dict[str, Any]:
-    made = f"made from GT, convention {convention}"
+    made = f"{_MADE}, convention {convention}"
     return {"gt": str(gt.resolve()), "lq": str(lq.resolve()) if lq else made}
 
 
