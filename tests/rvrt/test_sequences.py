@@ -34,23 +34,20 @@ def test_vimeo_with_lq_made_as_read(septuplets, protocol, numbers):
 def test_trees_and_databases_give_the_same(septuplets, vimeo_prep):
     made = open_vimeo(septuplets, "train").read("00001/0001")
     assert vimeo_prep("--generate-lq", "--output-dir", "BIx4", cwd=septuplets).returncode == 0
-    tree = open_vimeo(septuplets, "train")
-    assert not tree.lq_is_made and tree.source["lq"].endswith("BIx4")
+    trees = open_vimeo(septuplets, "train")
+    assert not trees.lq_is_made and trees.source["lq"].endswith("BIx4")
+    from_trees = trees.read("00001/0001")
     content = ("--content", "gt-centre", "--content", "lq")
     assert vimeo_prep("pack-lmdb", *content, cwd=septuplets).returncode == 0
-    (septuplets / "sequences").rename(septuplets / "elsewhere")
-    (septuplets / "BIx4").rename(septuplets / "elsewhere_too")
+    for folder in ("sequences", "BIx4"):
+        (septuplets / folder).rename(septuplets / f"no_{folder}")
     databases = open_vimeo(septuplets, "train")
     assert databases.source["gt"].endswith("only4th.lmdb")
-    for other in (tree, databases):
-        if other is tree:
-            (septuplets / "elsewhere").rename(septuplets / "sequences")
-            (septuplets / "elsewhere_too").rename(septuplets / "BIx4")
-        sequence = other.read("00001/0001")
+    for sequence in (from_trees, databases.read("00001/0001")):
         np.testing.assert_array_equal(sequence.lq.read(0, 7), made.lq.read(0, 7))
         np.testing.assert_array_equal(sequence.gt.read(0, 1), made.gt.read(0, 1))
     with pytest.raises(EvaluationError, match="holds neither sequences nor"):
-        open_vimeo(septuplets / "BIx4", "train", "all")
+        open_vimeo(septuplets, "train", "all")
 
 
 def test_what_holds_septuplets(septuplets, tmp_path):
@@ -70,14 +67,9 @@ def write_frames(folder, names, size):
 
 
 def test_folders_of_sequences(tmp_path):
-    lq = {
-        key: write_frames(tmp_path / "lq" / key, "01234"[:n], (4, 6))
-        for key, n in zip("ab", (3, 5), strict=True)
-    }
-    gt = {
-        key: write_frames(tmp_path / "gt" / key, "01234"[:n], (16, 24))
-        for key, n in zip("ab", (3, 5), strict=True)
-    }
+    lengths = {"a": "012", "b": "01234"}
+    lq = {key: write_frames(tmp_path / "lq" / key, n, (4, 6)) for key, n in lengths.items()}
+    gt = {key: write_frames(tmp_path / "gt" / key, n, (16, 24)) for key, n in lengths.items()}
     pairs = open_folders(tmp_path / "gt", tmp_path / "lq")
     assert pairs.keys == ["a", "b"] and pairs.protocol == "all" and pairs.published == []
     for key in "ab":
