@@ -25,7 +25,8 @@ def results_table(results: Mapping[str, Any]) -> Iterator[str]:
     names = ("PSNR-Y", "SSIM-Y", "PSNR-RGB", "SSIM-RGB")
     yield " " * width + "".join(f"{name:>{w}}" for name, w in zip(names, _WIDTHS, strict=True))
     for name, scores in rows.items():
-        yield f"{name:<{width}}" + "".join(map(_cell, METRICS, map(scores.get, METRICS), _WIDTHS))
+        cells = map(_cell, METRICS, map(scores.get, METRICS), _WIDTHS)
+        yield f"{name:<{width}}{''.join(cells)}".rstrip()
     if results["seconds_per_call"] is not None:
         yield (
             f"{results['seconds_per_call']:.2f} s a sequence in the network (median), peak memory "
