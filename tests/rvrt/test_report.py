@@ -154,8 +154,8 @@ def test_every_number_of_the_means_and_groups_is_in_the_tables(three):
     page = report(three)
     assert page.row("this run") == ["this run", "36.79 / 0.9432", "34.79 / 0.9332"]
     assert page.row("bicubic, this run")[1:] == ["31.32 / 0.8684", "29.32 / 0.8584"]
-    assert page.row("RVRT, authors")[1:] == ["38.15 / 0.9527", "\N{EN DASH}"]
-    assert page.row("RVRT, mindediting")[1:] == ["38.12", "\N{EN DASH}"]
+    assert page.row("RVRT, authors published")[1:] == ["38.15 / 0.9527", "\N{EN DASH}"]
+    assert page.row("RVRT, mindediting published")[1:] == ["38.12", "\N{EN DASH}"]
     assert page.row("slow 2")[1:] == ["40.50 / 0.9000", "33.25 / 0.9000", "+7.25"]
     assert page.row("fast 1")[1:] == ["29.00 / 0.9000", "29.50 / 0.9000", "-0.50"]
     for shown in (
@@ -267,6 +267,18 @@ def test_bicubic_alone(tmp_path):
     assert len(titles) == 6 and not any("ours" in title for title in titles)
     assert "Gain of each sequence" not in page.headings
     assert "None" not in page.text and "nan" not in page.text
+
+
+def test_vid4_is_set_beside_its_own_figures(tmp_path):
+    published = [{"name": "RVRT, authors", "psnr_y": 27.99, "ssim_y": 0.8462, "protocol": "all"}]
+    published += [
+        {"name": "x", "psnr_y": None, "ssim_y": None, "psnr_rgb": 32.75, "protocol": "centre"}
+    ]
+    write_evaluation(tmp_path, {"city": ("", 28.0, 25.0)}, published=published, protocol="all")
+    page = report(tmp_path)
+    assert page.row("RVRT, authors published")[1] == "27.99 / 0.8462"
+    assert page.row("x published, centre frame")[1:] == ["\N{EN DASH}", "32.75"]
+    assert "7,824" not in page.text and "all frames" in page.text
 
 
 def test_one_sequence_without_pictures_or_groups(tmp_path):
