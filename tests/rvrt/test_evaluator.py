@@ -81,7 +81,7 @@ def test_the_protocol_frame_by_frame(twelve):
     assert record.ours == ours[3]._asdict() and record.frames == 1
 
 
-@pytest.mark.parametrize("frames", [1, 2, 5, 17])
+@pytest.mark.parametrize("frames", [1, 2, 9])
 def test_folders_of_any_length_and_tiles(tmp_path, frames):
     rng = np.random.default_rng(0)
     lq = rng.integers(0, 256, (frames, 40, 100, 3), np.uint8)
