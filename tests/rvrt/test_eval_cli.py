@@ -71,6 +71,7 @@ def test_the_baseline_runs_without_mindspore(twelve, tmp_path):
     done = subprocess.run(run, capture_output=True, text=True, env=environment())
     assert done.returncode == 0, done.stderr
     assert "bicubic, all (12)" in done.stdout and "RVRT, authors" in done.stdout
+    assert f"to look at: {out / 'report.html'}" in done.stdout and (out / "report.html").exists()
     stored = results(out)
     assert stored["weights"] is None and stored["means"]["ours"] is None
     assert (stored["protocol"], stored["split"], stored["sequences"]) == ("centre", "test", 12)
@@ -95,6 +96,7 @@ def test_a_network_with_groups_and_a_part_of_the_list(twelve, light, tmp_path):
     assert stored["settings"]["limit"] == 2 and stored["settings"]["every_nth"] == 5
     assert stored["groups"]["slow"]["sequences"] == 2
     assert stored["weights"]["preset"] == "rvrt-light-debug"
+    assert "rvrt-light-debug" in (out / "report.html").read_text()
     assert stored["means"]["ours"]["psnr_y"] > 0 and stored["seconds_per_call"] > 0
     assert {"mindspore", "scipy", "numpy"} <= stored["versions"].keys()
     rows = list(csv.DictReader((out / "per_sequence.csv").read_text().splitlines()))
@@ -172,6 +174,13 @@ def test_any_pair_of_folders(twelve, light, tmp_path):
     done = rvrt_eval(*BASELINE, "--gt", tmp_path / "gt", "--output-dir", tmp_path / "baseline")
     assert done.exit_code == 0, done.output
     assert results(tmp_path / "baseline")["means"]["bicubic"] == stored["means"]["bicubic"]
+
+
+def test_weights_without_mindspore(twelve, light, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "mindspore", None)
+    monkeypatch.delitem(sys.modules, "rvrt.eval_network", raising=False)
+    done = rvrt_eval("--weights", light, "--data", twelve, "--output-dir", tmp_path / "out")
+    assert done.exit_code == 1 and "weights need mindspore: pip install" in done.output
 
 
 @pytest.mark.parametrize(
