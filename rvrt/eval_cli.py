@@ -15,6 +15,7 @@ from rvrt.config import MODEL_PRESETS
 from rvrt.errors import EvaluationError
 from rvrt.evaluator import Job, Restorer, evaluate, unmeasured
 from rvrt.groups import find_groups, read_groups
+from rvrt.report import write_report
 from rvrt.restore import GRID
 from rvrt.results_table import results_table
 from rvrt.sequences import (
@@ -194,6 +195,7 @@ def main(
                 "are left to the others; the last of them writes the results"
             )
             return
+        report = write_report(output_dir)
     for line in results_table(results):
         click.echo(line)
     if results["nan_frames"]:
@@ -202,7 +204,7 @@ def main(
             "means over them are NaN",
             err=True,
         )
-    click.echo(f"{output_dir / 'results.json'}, per_sequence.csv")
+    click.echo(f"to look at: {report}")
 
 
 def _open(choices: _Choices) -> SequenceSet:
@@ -237,7 +239,13 @@ def _load(choices: _Choices) -> tuple[Restorer | None, dict[str, Any] | None]:
         if choices.preset:
             raise EvaluationError(f"--preset {choices.preset} needs weights, not --weights none")
         return None, None
-    from rvrt.eval_network import load_restorer
+    try:
+        from rvrt.eval_network import load_restorer
+    except ModuleNotFoundError as error:
+        raise EvaluationError(
+            f"weights need {error.name}: pip install 'vimeo-tools[train]'; --weights none measures "
+            "the baseline without it"
+        ) from error
 
     return load_restorer(
         choices.weights,

@@ -248,6 +248,9 @@ def evaluate(job: Job, restorer: Restorer | None) -> dict[str, Any] | None:
         with tqdm(**counts, unit="sequence", disable=None) as progress:
             for key in missing:
                 images = job.output / _IMAGES / key if job.save_images else None
+                for folder in (images, job.pictures(key)):
+                    if folder is not None and folder.is_dir():
+                        remove_parts(folder)  # of a run that was killed at this sequence
                 record, middle = measure_sequence(job.sequences.read(key), restorer, images)
                 known[key] = record
                 if key in worst_and_best(known.values(), PICTURES_OF_EACH_END):

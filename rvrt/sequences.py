@@ -161,9 +161,11 @@ def open_vimeo(
         convention: of LQ made here, see `vimeo_tools.downscale`.
 
     Raises:
-        EvaluationError: the folder holds no GT.
+        EvaluationError: the folder is missing or holds no GT.
         VimeoToolsError: as `open_septuplets_at`.
     """
+    if not folder.is_dir():
+        raise EvaluationError(f"{folder}: there is no such folder")
     gt_names, lq_names = [GT_FOLDER, _database("gt-all", split)], ["BIx4", _database("lq", split)]
     gt = _first_folder(folder, gt_names)
     lq = _first_folder(folder, lq_names)

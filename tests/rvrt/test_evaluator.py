@@ -81,7 +81,7 @@ def test_the_protocol_frame_by_frame(twelve):
     assert record.ours == ours[3]._asdict() and record.frames == 1
 
 
-@pytest.mark.parametrize("frames", [1, 2, 5, 17])
+@pytest.mark.parametrize("frames", [1, 2, 9])
 def test_folders_of_any_length_and_tiles(tmp_path, frames):
     rng = np.random.default_rng(0)
     lq = rng.integers(0, 256, (frames, 40, 100, 3), np.uint8)
@@ -176,10 +176,13 @@ def test_a_stopped_run_measures_only_what_is_missing(job, undisturbed):
     assert len(path.read_text().splitlines()) == 5
     path.write_bytes(path.read_bytes() + b'{"key": "0000')
     (job().output / ".results.json.abc.part").touch()
+    for key in job().keys:
+        job().pictures(key).mkdir(exist_ok=True)
+    (job().pictures(job().keys[5]) / ".gt.abc.part.png").touch()
     assert not (job().output / "results.json").exists()
     evaluate(job(), stops_after(7))
     assert written(job().output) == undisturbed
-    assert not list(job().output.glob(".*"))
+    assert not list(job().output.rglob(".*"))
     evaluate(job(), stops_after(0))
     assert written(job().output) == undisturbed
 
