@@ -11,6 +11,10 @@ class ConfigError(RvrtError, ValueError):
     """A setting is unknown, out of range, or contradicts another one."""
 
 
+class WorldError(RvrtError):
+    """The processes of a job that was started by msrun do not find each other."""
+
+
 class CheckpointError(RvrtError):
     """A weights file is missing, damaged, not of a known form, or of another network."""
 
