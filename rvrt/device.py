@@ -44,11 +44,13 @@ def execution(target: str, *, dtype: str = "float32", training: bool = False) ->
     """How to run a network on `target`.
 
     A CPU runs operator by operator, as compiling costs seconds for each new input shape;
-    accelerators compile blocks. Training recomputes blocks in the backward pass.
+    accelerators compile blocks. Training computes every part again in the backward pass.
     """
     if target not in TARGETS:
         raise ConfigError(f"device target {target!r}: expected one of {', '.join(TARGETS)}")
-    return Execution(compile_blocks=target != "CPU", recompute=training, dtype=dtype)
+    return Execution(
+        compile_blocks=target != "CPU", recompute=("all",) if training else (), dtype=dtype
+    )
 
 
 def check_dtype(dtype: str) -> None:

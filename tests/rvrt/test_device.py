@@ -9,6 +9,7 @@ import pytest
 from mindspore import nn, ops
 
 from rvrt import device
+from rvrt.config import RECOMPUTABLE
 from tests.rvrt.conftest import ROOT
 
 TARGETS = {"Ascend", "GPU", "CPU"}
@@ -66,7 +67,8 @@ def test_unknown_and_absent_targets_are_value_errors():
 def test_execution_by_target():
     assert not device.execution("CPU").compile_blocks
     assert device.execution("GPU").compile_blocks
-    assert device.execution("CPU", training=True).recompute
+    assert device.execution("CPU", training=True).recompute == RECOMPUTABLE
+    assert device.execution("CPU").recompute == ()
     assert device.execution("CPU", dtype="float16").dtype == "float16"
 
 
