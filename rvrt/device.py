@@ -50,8 +50,8 @@ def use(target: str = "CPU") -> str:
                 ms.device_context.gpu.device_count()  # fails where driver and card do not answer
     except (RuntimeError, ValueError) as error:
         raise ConfigError(
-            f"device target {target} cannot be used: {_reason(error)}. It is selected once, before any "
-            "other work"
+            f"device target {target} cannot be used: {_reason(error)}. It is selected once, before "
+            "any other work"
         ) from error
     if target == "CPU":
         ms.runtime.launch_blocking()  # no queue to overlap with: 1.1 to 2 times faster

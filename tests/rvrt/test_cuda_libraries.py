@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import types
+from pathlib import Path
 
 import pytest
 
@@ -31,7 +32,7 @@ def loaded(monkeypatch):
 
     def load(path, mode):
         assert mode == ctypes.RTLD_GLOBAL
-        names.append(os.path.basename(path))
+        names.append(Path(path).name)
 
     fake = types.SimpleNamespace(CDLL=load, RTLD_GLOBAL=ctypes.RTLD_GLOBAL)
     monkeypatch.setattr(cuda_libraries, "ctypes", fake)
@@ -55,7 +56,7 @@ def test_everything_is_loaded_in_order_and_nvcc_answers(folder, loaded, first_im
         said = subprocess.run([f"{home}/bin/nvcc"], capture_output=True, text=True, check=True)
         assert "release 11.8," in said.stdout
     assert "CUDA_HOME" not in os.environ
-    assert not os.path.exists(home)
+    assert not Path(home).exists()
 
 
 def test_what_is_missing_is_named(tmp_path, folder, loaded, monkeypatch):
