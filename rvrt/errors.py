@@ -33,3 +33,7 @@ class MetricError(RvrtError, ValueError):
 
 class EvaluationError(RvrtError):
     """Sequences cannot be read, paired or measured as asked, or results must not be mixed."""
+
+
+class TrainingError(RvrtError):
+    """A training cannot begin, go on, or be resumed as asked."""
