@@ -40,7 +40,7 @@ class StartConfig:
     def __post_init__(self) -> None:
         _check(
             self.spynet is None or self.init is None,
-            "spynet and init: weights of a whole network bring their optical flow; give one of them",
+            "spynet and init: a whole network brings its optical flow; give one of them",
         )
 
 
@@ -170,13 +170,13 @@ class OptimiserConfig:
     spynet_freeze_steps: int = 5000
 
     def __post_init__(self) -> None:
-        _check(0 < self.lr, f"lr={self.lr}: expected a number above 0")
+        _check(self.lr > 0, f"lr={self.lr}: expected a number above 0")
         _check(0 <= self.min_lr <= self.lr, f"min_lr={self.min_lr}: expected 0 to lr={self.lr}")
         for beta in self.betas:
             _check(0 < beta < 1, f"betas={self.betas}: expected two numbers between 0 and 1")
         _check(0 < self.eps < 1, f"eps={self.eps}: expected a number between 0 and 1")
         _check(
-            0 < self.spynet_lr_ratio, f"spynet_lr_ratio={self.spynet_lr_ratio}: expected above 0"
+            self.spynet_lr_ratio > 0, f"spynet_lr_ratio={self.spynet_lr_ratio}: expected above 0"
         )
         _check_at_least(self, 0, "spynet_freeze_steps")
 

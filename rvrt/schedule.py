@@ -8,8 +8,8 @@ import math
 def cosine(step: int, steps: int, lr: float, min_lr: float) -> float:
     """The rate of one step, along half a cosine that ends at its minimum.
 
-    `min_lr + (lr - min_lr) * (1 + cos(pi * (step + 1) / steps)) / 2`: it is set before the step, and
-    the last step has `min_lr` itself (Loshchilov and Hutter 2017, without restarts).
+    `min_lr + (lr - min_lr) * (1 + cos(pi * (step + 1) / steps)) / 2`, set before the step; the
+    last step has `min_lr` itself (Loshchilov and Hutter 2017, without restarts).
 
     Args:
         step: from 0 to steps - 1.

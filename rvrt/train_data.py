@@ -44,8 +44,8 @@ def open_clips(data: DataConfig, clip_list: str, network: NetworkConfig) -> Sept
     )
     if source.scale != network.upscale:
         raise TrainingError(
-            f"{gt} is {source.scale} times as large as {lq}: the network enlarges {network.upscale} "
-            "times"
+            f"{gt} is {source.scale} times as large as {lq}; the network enlarges to "
+            f"{network.upscale} times"
         )
     return source
 

@@ -33,6 +33,7 @@ from rvrt.validation import ValidationResult, validate
 _CHECKPOINTS, _SHEETS = "checkpoints", "sheets"
 _BEST, _LAST = "best.safetensors", "last.safetensors"
 _RANDOM = "random_state"
+ALONE = World()
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class Trainer:
         self,
         config: TrainConfig,
         folder: Path,
-        world: World = World(),  # noqa: B008: frozen
+        world: World = ALONE,
         target: str = "CPU",
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
@@ -183,8 +184,8 @@ class Trainer:
             )
         if state.record["clips"] != identity(self._source):
             raise TrainingError(
-                f"{self._folder}: was trained on other clips than {self._config.data.train_list} of "
-                f"{self._config.data.root} lists"
+                f"{self._folder}: was trained on other clips than those that "
+                f"{self._config.data.train_list} of {self._config.data.root} lists"
             )
         arrays = dict(state.arrays)
         ms.set_rng_state(ms.Tensor(arrays.pop(_RANDOM)))
