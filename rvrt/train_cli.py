@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import signal
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,7 @@ from vimeo_tools.errors import SettingsError
 if TYPE_CHECKING:
     from rvrt.trainer import TrainSummary
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SAME_WISH_SECONDS = 2.0
 _EXIT_OF_SIGNAL = 128
 
 
@@ -67,14 +66,16 @@ def main(
             return
         if output is None:
             raise SettingsError("--output is missing: the folder that the run is written into")
-        with _noting_signals() as noted:
-            summary = _train(config, output, target_device, noted)
+        signals = _Signals()
+        summary = _train(config, output, target_device, signals)
     _report(summary, output, config.train.steps)
     if summary.stopped:
-        sys.exit(_EXIT_OF_SIGNAL + noted[0])
+        sys.exit(_EXIT_OF_SIGNAL + (signals.first or 0))
 
 
-def _train(config: TrainConfig, output: Path, target: str, noted: list[int]) -> TrainSummary:
+def _train(
+    config: TrainConfig, output: Path, target: str, stop: Callable[[], bool]
+) -> TrainSummary:
     from rvrt import device
     from rvrt.trainer import Trainer
 
@@ -86,34 +87,38 @@ def _train(config: TrainConfig, output: Path, target: str, noted: list[int]) -> 
         if world.is_main:
             click.echo(line, err=True)
 
-    return Trainer(config, output, world, target, say).fit(lambda: bool(noted))
+    return Trainer(config, output, world, target, say).fit(stop)
 
 
-@contextlib.contextmanager
-def _noting_signals() -> Iterator[list[int]]:
-    """The signals that came; the second ends the process as if it had not been caught.
+class _Signals:
+    """Ctrl-C and SIGTERM are noted, for the training to end after its step; twice, they end it.
 
-    Set before worker processes start: they inherit that one Ctrl-C, which a terminal sends to all
-    of them, does not end them before the last step is done.
+    Called, it says whether one came. It also takes the signals again, as MindSpore sets a handler
+    of its own for Ctrl-C when its first batch is asked for.
     """
-    noted: list[int] = []
-    parent = os.getpid()
 
-    def note(number: int, _frame: Any) -> None:
-        if os.getpid() != parent:
-            return
-        if noted:
+    def __init__(self) -> None:
+        self.first: int | None = None
+        self._ignored_until = 0.0
+        self._take()
+
+    def __call__(self) -> bool:
+        self._take()
+        return self.first is not None
+
+    def _take(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._note)
+
+    def _note(self, number: int, _frame: Any) -> None:
+        # One wish can come several times: MindSpore, too, sends SIGTERM when its workers get one.
+        if self.first is None:
+            self.first = number
+            self._ignored_until = time.monotonic() + _SAME_WISH_SECONDS
+            click.echo("\nends after this step, and saves; again: ends at once", err=True)
+        elif time.monotonic() > self._ignored_until:
             signal.signal(number, signal.SIG_DFL)
-            os.kill(parent, number)
-        noted.append(number)
-        click.echo("\nends after this step, and saves; again: ends at once", err=True)
-
-    before = {number: signal.signal(number, note) for number in _SIGNALS}
-    try:
-        yield noted
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.raise_signal(number)
 
 
 def _quoted(path: Path) -> str:
