@@ -112,7 +112,7 @@ def _override(config: Config, values: Mapping[str, Any], where: str, names: list
 
 
 def _unknown(name: str, names: list[str]) -> str:
-    near = get_close_matches(name, names, 1, 0.5)
+    near = get_close_matches(name, names, 1, 0.6)
     last = name.rpartition(".")[2]
     near = [n for n in names if n.rpartition(".")[2] == last][:1] or near
     hint = f"did you mean {near[0]}?" if near else "--print-config shows all keys"

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 
-from rvrt.checkpoint import Arrays, read_safetensors, write_safetensors
+from rvrt.checkpoint import read_safetensors, write_safetensors
 from rvrt.errors import CheckpointError
 from vimeo_tools.atomic import remove_parts
 
@@ -71,17 +70,22 @@ class Checkpoints:
             CheckpointError: there are files, and all are damaged.
         """
         remove_parts(self._folder)
+        damaged: list[CheckpointError] = []
         paths = self.paths()
         for path in reversed(paths):
             try:
-                return read_state(path)
+                state = read_state(path)
             except CheckpointError as error:
-                path.replace(path.with_name(f"{path.name}.damaged"))
-                say(f"{error}; it is set aside as {path.name}.damaged, and the one before is used")
+                damaged.append(error)
+                continue
+            for bad, error in zip(reversed(paths), damaged, strict=False):
+                bad.replace(bad.with_name(f"{bad.name}.damaged"))
+                say(f"{error}; set aside as {bad.name}.damaged, and the one before is used")
+            return state
         if paths:
             raise CheckpointError(
                 f"{self._folder}: none of its {len(paths)} states is whole. Start again in another "
-                "folder; weights that are left can be used with --init"
+                "folder; best.safetensors or last.safetensors can be given to --init"
             )
         return None
 
@@ -101,17 +105,3 @@ def read_state(path: Path) -> TrainState:
         raise CheckpointError(
             f"{path}: damaged, cut short or of another form ({reason})"
         ) from error
-
-
-def take(arrays: Arrays, prefix: str) -> Arrays:
-    """Those whose name begins with the prefix, without it."""
-    return {
-        name.removeprefix(prefix): array
-        for name, array in arrays.items()
-        if name.startswith(prefix)
-    }
-
-
-def as_bytes(value: Any) -> NDArray[np.uint8]:
-    """A tensor of bytes as an array."""
-    return np.asarray(value.asnumpy(), np.uint8)
