@@ -25,3 +25,15 @@ class RestoreError(RvrtError):
 
 class MemoryLimitError(RestoreError):
     """Not even the smallest tile fits the memory that was allowed."""
+
+
+class MetricError(RvrtError, ValueError):
+    """Pictures cannot be compared: their shapes differ, or they are too small."""
+
+
+class EvaluationError(RvrtError):
+    """Sequences cannot be read, paired or measured as asked, or results must not be mixed."""
+
+
+class TrainingError(RvrtError):
+    """A training cannot begin, go on, or be resumed as asked."""
