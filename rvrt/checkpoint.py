@@ -23,6 +23,7 @@ from rvrt.config import Execution, NetworkConfig, RVRTConfig, RVRTLightConfig
 from rvrt.errors import CheckpointError
 from rvrt.models import build_model
 from vimeo_tools.atomic import whole_file
+from vimeo_tools.errors import OutputError
 
 Arrays = dict[str, NDArray[Any]]
 Shapes = dict[str, tuple[int, ...]]
@@ -134,14 +135,27 @@ def save_weights(path: Path, arrays: Mapping[str, NDArray[Any]], record: Record)
     if path.suffix not in SUFFIXES:
         raise CheckpointError(f"{path}: weights are kept as one of {', '.join(SUFFIXES)}")
     text = record.to_json()
+    if path.suffix == ".safetensors":
+        write_safetensors(path, arrays, text)
+        return
     with whole_file(path) as part:
-        if path.suffix == ".ckpt":
-            entries = [{"name": name, "data": ms.Tensor(array)} for name, array in arrays.items()]
-            ms.save_checkpoint(entries, str(part), append_dict={_RECORD: text}, crc_check=True)
-        else:
-            crc = str(_checksum(arrays, text))
-            contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-            save_file(contiguous, part, {"format": "ms", _RECORD: text, _CRC: crc})
+        entries = [{"name": name, "data": ms.Tensor(array)} for name, array in arrays.items()]
+        ms.save_checkpoint(entries, str(part), append_dict={_RECORD: text}, crc_check=True)
+
+
+def write_safetensors(path: Path, arrays: Mapping[str, NDArray[Any]], record: str) -> None:
+    """Write arrays and a text that goes with them, with a checksum over both.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    metadata = {"format": "ms", _RECORD: record, _CRC: str(_checksum(arrays, record))}
+    contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    with whole_file(path) as part:
+        try:
+            save_file(contiguous, part, metadata)
+        except SafetensorError as error:  # a full disk, for one
+            raise OutputError(f"{path}: cannot be written: {_first_line(error)}") from error
 
 
 def read_arrays(path: Path) -> tuple[Arrays, Record | None]:
@@ -155,7 +169,7 @@ def read_arrays(path: Path) -> tuple[Arrays, Record | None]:
     """
     if not path.is_file():
         raise CheckpointError(f"{path}: no such file")
-    read = {".ckpt": _read_ckpt, ".safetensors": _read_safetensors}.get(path.suffix)
+    read = {".ckpt": _read_ckpt, ".safetensors": read_safetensors}.get(path.suffix)
     if read is None:
         raise CheckpointError(f"{path}: weights are kept as one of {', '.join(SUFFIXES)}")
     try:
@@ -188,7 +202,12 @@ def _read_ckpt(path: Path) -> tuple[Arrays, str | None]:
     return arrays, text
 
 
-def _read_safetensors(path: Path) -> tuple[Arrays, str | None]:
+def read_safetensors(path: Path) -> tuple[Arrays, str | None]:
+    """The arrays and the text of `write_safetensors`; None for a file of another program.
+
+    Raises:
+        OSError, SafetensorError, ValueError: damaged, cut short, of another form.
+    """
     with safe_open(path, "np") as file:
         arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         metadata = file.metadata() or {}

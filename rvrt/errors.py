@@ -11,6 +11,10 @@ class ConfigError(RvrtError, ValueError):
     """A setting is unknown, out of range, or contradicts another one."""
 
 
+class WorldError(RvrtError):
+    """The processes of a job that was started by msrun do not find each other."""
+
+
 class CheckpointError(RvrtError):
     """A weights file is missing, damaged, not of a known form, or of another network."""
 
@@ -29,3 +33,7 @@ class MetricError(RvrtError, ValueError):
 
 class EvaluationError(RvrtError):
     """Sequences cannot be read, paired or measured as asked, or results must not be mixed."""
+
+
+class TrainingError(RvrtError):
+    """A training cannot begin, go on, or be resumed as asked."""

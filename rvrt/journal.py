@@ -171,14 +171,17 @@ def _events(folder: Path, first_step: int | None = None) -> Any:
     return SummaryWriter(str(folder), purge_step=first_step, filename_suffix=suffix, flush_secs=30)
 
 
-def write_curves(folder: Path) -> Path:
+def write_curves(folder: Path) -> Path | None:
     """Draw what ``folder/metrics.jsonl`` holds into ``folder/curves.png``, and return its path.
 
     Loss with its running mean, learning rate, and PSNR of the validations beside bicubic's; a
     panel without numbers is left out. Needs matplotlib.
 
+    Returns:
+        None, and nothing is written, where no number is finite.
+
     Raises:
-        OutputError: the journal is empty or cannot be read, or the picture cannot be written.
+        OutputError: the journal cannot be read, or the picture cannot be written.
     """
     from matplotlib.figure import Figure  # no pyplot: its state belongs to the whole process
     from matplotlib.ticker import MaxNLocator
@@ -190,7 +193,7 @@ def write_curves(folder: Path) -> Path:
         if len(_series(lines, name)[0])
     }
     if not panels:
-        raise OutputError(f"{folder / JOURNAL}: holds no numbers to draw yet")
+        return None
     heights = [1 if name == "rate" else 2 for name in panels]
     figure = Figure(figsize=(9, 1.2 + 1.5 * sum(heights)), layout="constrained")
     grid = figure.subplots(len(panels), sharex=True, squeeze=False, height_ratios=heights)

@@ -68,6 +68,19 @@ class Skeleton(nn.Cell):
         )
         self.upsampler = Upsampler(config.upsample_dim, config.upscale, mb)
         self.conv_last = Conv(config.upsample_dim, 3, 3, chunk_mb=mb)
+        self._recompute(execution.recompute)
+
+    def _recompute(self, parts: tuple[str, ...]) -> None:
+        cells = {
+            "feat_extract": [self.feat_extract],
+            "alignment": self.deform_align.values(),
+            "backbone": self.backbone.values(),
+            "reconstruction": [self.reconstruction],
+            "upsampler": [self.upsampler],
+        }
+        for part in parts:
+            for cell in cells[part]:
+                cell.recompute()
 
     def construct(self, x_BTCHW: Tensor) -> Tensor:  # noqa: N803
         """(B, T, 3, H, W) float32 in 0..1 -> (B, T, 3, s*H, s*W) float32."""

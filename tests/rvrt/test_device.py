@@ -9,6 +9,7 @@ import pytest
 from mindspore import nn, ops
 
 from rvrt import device
+from rvrt.config import RECOMPUTABLE
 from tests.rvrt.conftest import ROOT
 
 TARGETS = {"Ascend", "GPU", "CPU"}
@@ -58,7 +59,7 @@ def test_unknown_and_absent_targets_are_value_errors():
         device.use("TPU")
     with pytest.raises(ValueError, match="CPU, GPU, Ascend"):
         device.execution("TPU")
-    with pytest.raises(ValueError, match="Ascend cannot be used"):
+    with pytest.raises(ValueError, match="Ascend is not here; CPU can be used"):
         device.use("Ascend")
     assert ms.get_context("device_target") == "CPU"
 
@@ -66,7 +67,8 @@ def test_unknown_and_absent_targets_are_value_errors():
 def test_execution_by_target():
     assert not device.execution("CPU").compile_blocks
     assert device.execution("GPU").compile_blocks
-    assert device.execution("CPU", training=True).recompute
+    assert device.execution("CPU", training=True).recompute == RECOMPUTABLE
+    assert device.execution("CPU").recompute == ()
     assert device.execution("CPU", dtype="float16").dtype == "float16"
 
 
