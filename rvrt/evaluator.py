@@ -244,8 +244,8 @@ def evaluate(job: Job, restorer: Restorer | None) -> dict[str, Any] | None:
         known = read_records(job.output)
         mine = shard(job.keys, *job.shard)
         missing = [key for key in mine if key not in known]
-        counts = {"initial": len(mine) - len(missing), "total": len(mine)}
-        with tqdm(**counts, unit="sequence", disable=None) as progress:
+        found = len(mine) - len(missing)
+        with tqdm(initial=found, total=len(mine), unit="sequence", disable=None) as progress:
             for key in missing:
                 images = job.output / _IMAGES / key if job.save_images else None
                 for folder in (images, job.pictures(key)):

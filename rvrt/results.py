@@ -10,6 +10,7 @@ Lines are only ever appended, so a kill loses at most the sequence that was bein
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import fcntl
 import io
@@ -17,7 +18,7 @@ import json
 import math
 import os
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -60,19 +61,29 @@ class SequenceRecord:
         return self.bicubic if self.ours is None else self.ours
 
 
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Name the path that cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise EvaluationError(
+            f"{path}: cannot be written: {error.strerror}; nothing that was measured is lost, "
+            "run the same command again when it can"
+        ) from error
+
+
 def claim_folder(folder: Path, settings: dict[str, Any]) -> None:
     """Make the output folder, or find that it holds results of the same settings.
 
     Several processes may claim it at once.
 
     Raises:
-        EvaluationError: it holds something else, or results of other settings.
-        OutputError: it cannot be made or written.
+        EvaluationError: it cannot be made, or holds something else, or results of other settings.
+        OutputError: its settings.json cannot be read.
     """
-    try:
+    with _writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise EvaluationError(f"{folder}: cannot be made: {error.strerror}") from error
     # Looked at before the settings are read: another shard writes these before anything else.
     foreign = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
     known = read_json(folder / SETTINGS_NAME)
@@ -82,7 +93,8 @@ def claim_folder(folder: Path, settings: dict[str, Any]) -> None:
             "another folder with --output-dir"
         )
     if known is None:
-        write_json(folder / SETTINGS_NAME, settings)
+        with _writing(folder):
+            write_json(folder / SETTINGS_NAME, settings)
     elif known != settings:
         names = [name for name in {**known, **settings} if known.get(name) != settings.get(name)]
         changed = "; ".join(
@@ -107,7 +119,8 @@ class RecordFile:
         self._path = folder / ("records.jsonl" if count == 1 else f"records.{index}of{count}.jsonl")
 
     def __enter__(self) -> RecordFile:
-        self._file = self._path.open("a+b")
+        with _writing(self._path):
+            self._file = self._path.open("a+b")
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -126,9 +139,10 @@ class RecordFile:
 
     def append(self, record: SequenceRecord) -> None:
         """Write one line, on the disk when this returns."""
-        self._file.write(json.dumps(plain(asdict(record))).encode() + b"\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        with _writing(self._path):
+            self._file.write(json.dumps(plain(asdict(record))).encode() + b"\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
 
 
 def read_records(folder: Path) -> dict[str, SequenceRecord]:
@@ -222,8 +236,9 @@ def write_results(
         bicubic = [record.bicubic[name] for name in METRICS]
         seconds = "" if record.seconds is None else record.seconds
         writer.writerow([record.key, groups.get(record.key, ""), *ours, *bicubic, seconds])
-    write_text(folder / "per_sequence.csv", table.getvalue())
-    write_json(folder / "results.json", plain(results))
+    with _writing(folder):
+        write_text(folder / "per_sequence.csv", table.getvalue())
+        write_json(folder / "results.json", plain(results))
 
 
 def worst_and_best(records: Iterable[SequenceRecord], count: int) -> list[str]:

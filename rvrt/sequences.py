@@ -22,6 +22,7 @@ from vimeo_tools import downscale
 from vimeo_tools.errors import SettingsError
 from vimeo_tools.imresize import Convention
 from vimeo_tools.pack import CONTENTS
+from vimeo_tools.records import read_record
 from vimeo_tools.samples import open_septuplets
 from vimeo_tools.septuplets import (
     CENTRE_FRAME,
@@ -97,35 +98,18 @@ class SequenceSet:
         return str(self.source["lq"]).startswith(_MADE)
 
 
-@dataclass(frozen=True)
 class ArrayReader:
     """(T, H, W, 3) uint8 in memory. See FrameReader."""
 
-    frames: Frame
-
-    @property
-    def names(self) -> list[str]:
-        """See FrameReader."""
-        return [f"{index:08d}" for index in range(len(self.frames))]
-
-    @property
-    def height(self) -> int:
-        """See FrameReader."""
-        return int(self.frames.shape[1])
-
-    @property
-    def width(self) -> int:
-        """See FrameReader."""
-        return int(self.frames.shape[2])
-
-    @property
-    def identity(self) -> list[Any]:
-        """See FrameReader."""
-        return list(self.frames.shape)
+    def __init__(self, frames: Frame):
+        self._frames = frames
+        count, self.height, self.width, _ = frames.shape
+        self.names = [f"{index:08d}" for index in range(count)]
+        self.identity: list[Any] = list(frames.shape)
 
     def read(self, start: int, stop: int) -> Frame:
         """See FrameReader."""
-        return self.frames[start:stop]
+        return self._frames[start:stop]
 
 
 class ShrunkReader:
@@ -218,8 +202,10 @@ def _reader(frames: NDArray[np.uint8]) -> ArrayReader:
 
 
 def _source(gt: Path, lq: Path | None, convention: Convention) -> dict[str, Any]:
-    made = f"{_MADE}, convention {convention}"
-    return {"gt": str(gt.resolve()), "lq": str(lq.resolve()) if lq else made}
+    if lq is None:
+        return {"gt": str(gt.resolve()), "lq": f"{_MADE}, convention {convention}"}
+    recorded = (read_record(lq) or {}).get("convention")  # vimeo-prep says how it made the frames
+    return {"gt": str(gt.resolve()), "lq": str(lq.resolve()), "lq_convention": recorded}
 
 
 def holds_septuplets(folder: Path) -> bool:

@@ -1,6 +1,8 @@
 import csv
+import errno
 import json
 import math
+import os
 
 import pytest
 
@@ -71,7 +73,7 @@ def test_results_of_other_settings_are_not_mixed(tmp_path):
     (tmp_path / "holiday.png").touch()
     with pytest.raises(EvaluationError, match=r"holds holiday\.png"):
         claim_folder(tmp_path, {})
-    with pytest.raises(EvaluationError, match="cannot be made"):
+    with pytest.raises(EvaluationError, match=r"holiday\.png: cannot be written"):
         claim_folder(tmp_path / "holiday.png", {})
 
 
@@ -118,3 +120,16 @@ def test_worst_and_best():
     assert worst_and_best(records, 2) == ["31", "32", "34", "35"]
     assert worst_and_best(records, 4) == ["31", "32", "33", "34", "35"]
     assert worst_and_best([*records, record("nan", math.nan)], 1) == ["nan", "35"]
+
+
+def test_a_disk_that_does_not_take_it(tmp_path, monkeypatch):
+    def full(_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    (tmp_path / "results.json").mkdir()
+    with pytest.raises(EvaluationError, match="cannot be written: Is a directory"):
+        write_results(tmp_path, {}, [], {})
+    monkeypatch.setattr(os, "fsync", full)
+    message = r"records\.jsonl: cannot be written: No space"
+    with pytest.raises(EvaluationError, match=message), RecordFile(tmp_path) as file:
+        file.append(record("a", 30.0))

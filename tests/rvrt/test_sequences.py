@@ -36,6 +36,7 @@ def test_trees_and_databases_give_the_same(septuplets, vimeo_prep):
     assert vimeo_prep("--generate-lq", "--output-dir", "BIx4", cwd=septuplets).returncode == 0
     trees = open_vimeo(septuplets, "train")
     assert not trees.lq_is_made and trees.source["lq"].endswith("BIx4")
+    assert trees.source["lq_convention"] == "double"
     from_trees = trees.read("00001/0001")
     content = ("--content", "gt-centre", "--content", "lq")
     assert vimeo_prep("pack-lmdb", *content, cwd=septuplets).returncode == 0
