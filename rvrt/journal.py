@@ -234,12 +234,13 @@ def _draw_loss(axes: Axes, lines: list[Line]) -> None:
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter("{x:g}")
     axes.set_title("Training loss", loc="left", fontsize=11)
-    axes.legend(frameon=False, loc="upper right")
+    _legend(axes)
 
 
 def _draw_rate(axes: Axes, lines: list[Line]) -> None:
     axes.plot(*_series(lines, "rate"), color=_OURS, linewidth=1.8)
     axes.yaxis.set_major_formatter("{x:g}")
+    axes.margins(y=0.1)
     axes.set_ylim(bottom=0)
     axes.set_title("Learning rate", loc="left", fontsize=11)
 
@@ -253,6 +254,11 @@ def _draw_psnr(axes: Axes, lines: list[Line]) -> None:
     if len(bicubic):
         label = f"bicubic, {bicubic[-1]:.2f} dB"
         axes.axhline(bicubic[-1], color=_BICUBIC, linestyle="--", linewidth=1.4, label=label)
-    axes.legend(frameon=False)
+    _legend(axes)
     axes.yaxis.set_major_formatter("{x:.1f}")
     axes.set_title("Validation, PSNR on Y (dB)", loc="left", fontsize=11)
+
+
+def _legend(axes: Axes) -> None:
+    """Above the axes, where it hides no curve."""
+    axes.legend(ncols=2, frameon=False, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0)
