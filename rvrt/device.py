@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import subprocess
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -160,7 +162,24 @@ def init_world() -> World:
         return World()
     try:
         communication.init()
-        return World(communication.get_rank(), communication.get_group_size())
+        world = World(communication.get_rank(), communication.get_group_size())
     except RuntimeError as error:
-        name = f"process {os.environ.get('MS_NODE_ID', '?')} of {os.environ.get('MS_WORKER_NUM')}"
-        raise WorldError(f"{name} cannot reach the others: {_reason(error)}") from error
+        if os.environ["MS_ROLE"] == "MS_SCHED":
+            raise WorldError(f"not every process ended well: {_reason(error)}") from error
+        raise WorldError(f"cannot reach the others: {_reason(error)}") from error
+    os.environ["RANK_ID"] = str(world.rank)  # msrun knows it only where nodes are numbered
+    _name_the_dead(world)
+    return world
+
+
+def _name_the_dead(world: World) -> None:
+    """Have this process's rank told if it is killed; msrun tells its number at the most.
+
+    A small process waits for a word on a pipe that closes with this one. msrun kills it along with
+    the processes that it ends itself, so that it speaks for the first one only.
+    """
+    message = f"Error: rank {world.rank} of {world.size} was killed; memory may have run out"
+    script = 'read -r word || echo "$0" >&2'
+    watch = subprocess.Popen(["sh", "-c", script, message], stdin=subprocess.PIPE)
+    os.register_at_fork(after_in_child=watch.stdin.close)  # a data worker must not hold it open
+    atexit.register(watch.communicate, b"done\n")

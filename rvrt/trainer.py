@@ -13,7 +13,7 @@ from typing import Any
 
 import mindspore as ms
 import numpy as np
-from mindspore import nn
+from mindspore import Tensor, nn
 
 from rvrt import device
 from rvrt.checkpoint import Record, load_arrays, load_spynet, read_arrays, save_weights
@@ -96,9 +96,12 @@ class Trainer:
         self._checkpoints = Checkpoints(folder / _CHECKPOINTS, config.checkpoints.keep)
         self._best: dict[str, float] = {}
         self._bicubic = math.nan
+        self._recent: list[tuple[StepResult, float]] = []  # since the last line of the journal
 
     def fit(self, stop: Callable[[], bool] = lambda: False) -> TrainSummary:
-        """Train to the last step, or until `stop` says so after a step; then everything is saved.
+        """Train to the last step, or until `stop` says so; then everything is saved.
+
+        `stop` is asked when a batch has come, and when its step is done.
 
         Raises:
             ConfigError: the folder is another training's.
@@ -109,30 +112,24 @@ class Trainer:
         """
         config, world = self._config, self._world
         with contextlib.ExitStack() as stack:
-            if world.is_main:
-                stack.enter_context(claimed(self._folder, config))
-                tensorboard = config.journal.tensorboard
-                journal = stack.enter_context(Journal(self._folder, tensorboard=tensorboard))
+            journal = self._open(stack)
             first = self._begin()
-            if world.is_main:
+            if journal:
                 journal.rewind(first)
-            show, size = world.is_main, config.train.batch_size
-            progress = stack.enter_context(Progress(first, config.train.steps, size, show))
-            done, stopped, recent = first, False, []
-            feed = batches(self._source, config, world, first)
-            for lq, gt in progress.timed(feed):
-                result = self._step(lq, gt, done)
-                done += 1
-                seconds = progress.step(result)
-                self._check_health(done)
-                stopped = world.any(stop()) and done < config.train.steps
-                if world.is_main:
-                    recent.append((result, seconds))
-                    if self._due(done, config.journal.every) or stopped:
-                        journal.write(done, **self._numbers(recent, progress))
-                        recent.clear()
-                    self._keep(done, stopped, journal)
+            size = config.train.batch_size
+            progress = stack.enter_context(
+                Progress(first, config.train.steps, size, show=world.is_main)
+            )
+            done, stopped = first, False
+            for lq, gt in progress.timed(batches(self._source, config, world, first)):
+                stopped = world.any(stop())
+                if not stopped:
+                    self._advance(lq, gt, done, progress, journal)
+                    done += 1
+                    stopped = world.any(stop()) and done < config.train.steps
                 if stopped:
+                    if world.is_main:
+                        self._save(done)
                     break
         return TrainSummary(
             first,
@@ -144,6 +141,33 @@ class Trainer:
             self._best,
             self._bicubic,
         )
+
+    def _open(self, stack: contextlib.ExitStack) -> Journal | None:
+        """Rank 0 takes the folder for itself, and has a journal."""
+        if not self._world.is_main:
+            return None
+        stack.enter_context(claimed(self._folder, self._config))
+        tensorboard = self._config.journal.tensorboard
+        return stack.enter_context(Journal(self._folder, tensorboard=tensorboard))
+
+    def _advance(
+        self, lq: Tensor, gt: Tensor, step: int, progress: Progress, journal: Journal | None
+    ) -> None:
+        """One step, and what is due after it."""
+        result = self._step(lq, gt, step)
+        seconds = progress.step(result)
+        done = step + 1
+        self._check_health(done)
+        if journal is None:
+            return
+        self._recent.append((result, seconds))
+        if self._due(done, self._config.journal.every):
+            journal.write(done, **self._numbers(progress))
+            self._recent.clear()
+        if self._clips and self._due(done, self._config.validation.every):
+            self._validate(done, journal)
+        if self._due(done, self._config.checkpoints.every):
+            self._save(done)
 
     def _begin(self) -> int:
         """Fill the weights, from the newest state or the first time; the number of steps done."""
@@ -196,13 +220,6 @@ class Trainer:
     def _due(self, done: int, every: int) -> bool:
         return done % every == 0 or done == self._config.train.steps
 
-    def _keep(self, done: int, stopped: bool, journal: Journal) -> None:
-        """Validate and save where it is time to."""
-        if self._clips and self._due(done, self._config.validation.every):
-            self._validate(done, journal)
-        if stopped or self._due(done, self._config.checkpoints.every):
-            self._save(done)
-
     def _validate(self, done: int, journal: Journal) -> None:
         sheet = self._folder / _SHEETS / f"step_{done:08d}.png"
         result: ValidationResult = validate(self._shown, self._clips, sheet)
@@ -249,10 +266,9 @@ class Trainer:
                 "optimiser.lr, or train.clip_norm, may help, in a new --output"
             )
 
-    def _numbers(
-        self, recent: list[tuple[StepResult, float]], progress: Progress
-    ) -> dict[str, float]:
+    def _numbers(self, progress: Progress) -> dict[str, float]:
         """One line of the journal: means over the steps since the last one."""
+        recent = self._recent
         good = [result for result, _ in recent if not result.skipped]
         numbers = {
             "loss": fmean([result.loss for result in good] or [math.nan]),

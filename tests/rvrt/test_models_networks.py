@@ -10,11 +10,12 @@ from mindspore import Tensor, nn, ops
 
 from rvrt import device
 from rvrt.config import MODEL_PRESETS, RECOMPUTABLE, Execution, RVRTConfig, RVRTLightConfig
-from rvrt.models import build_model
+from rvrt.models import build_model, deform_attention, rvrt
 from rvrt.models.clip_attention import ClipAttention
 from rvrt.models.deform_attention import GuidedDeformableAttention
 from rvrt.models.rstb import RSTB
 from rvrt.models.upsampler import Upsampler
+from rvrt.models.window_attention import WindowAttention
 from tests.rvrt.conftest import GOLDENS, official, randomise
 
 PRESETS = ("rvrt-debug", "rvrt-light-debug")
@@ -317,6 +318,49 @@ def test_compiled_blocks_and_recomputation_go_together(config):
     assert how.compile_blocks and how.recompute == RECOMPUTABLE
     # compiled kernels round otherwise, and a gradient is a sum that nearly cancels
     check_same(gradients(config, how), gradients(config, Execution()), 1e-3)
+
+
+@pytest.mark.parametrize("config", SMALL_CONFIGS, ids=("rvrt", "light"))
+def test_half_precision_gradients_are_finite_and_close(config):
+    """A value is rounded by up to 5e-4 at each of some tens of steps on its way.
+
+    All gradients together are then a few 1e-3 off (found: 2e-3); single ones, among which SpyNet's
+    depend on differences of neighbouring features, up to some percent (found: 4e-2).
+    """
+    exact = gradients(config, Execution())
+    half = gradients(config, Execution(dtype="float16"), scale=1024.0)
+    for name, value in exact.items():
+        assert np.isfinite(half[name]).all(), name
+        assert np.linalg.norm(half[name] - value) < 0.1 * np.linalg.norm(value), name
+    everything = [np.concatenate([g[name].ravel() for name in exact]) for g in (half, exact)]
+    assert 0 < np.linalg.norm(everything[0] - everything[1]) < 5e-3 * np.linalg.norm(everything[1])
+
+
+@pytest.mark.parametrize("config", SMALL_CONFIGS, ids=("rvrt", "light"))
+def test_half_precision_keeps_what_is_delicate_in_float32(config, monkeypatch):
+    """Normalisation, softmax, flows and offsets."""
+    seen = {}
+
+    def spy(owner, attribute, what, place=0):
+        call = getattr(owner, attribute)
+
+        def spied(*args, **kwargs):
+            seen.setdefault(what, set()).add(args[place].dtype)
+            return call(*args, **kwargs)
+
+        monkeypatch.setattr(owner, attribute, spied)
+
+    spy(nn.LayerNorm, "construct", "normalisation", place=1)
+    spy(ops, "softmax", "softmax")
+    spy(deform_attention, "tanh", "offsets")
+    spy(rvrt, "warp_clip", "flows", place=1)
+    spy(WindowAttention, "construct", "features", place=1)
+    build_model(config, Execution(dtype="float16"))(clip(4, 33, 34))
+    expected = {"normalisation", "softmax"}
+    if isinstance(config, RVRTConfig):
+        expected |= {"offsets", "flows"}
+    assert seen.pop("features") == {ms.float16}
+    assert seen == {key: {ms.float32} for key in expected}
 
 
 def test_training_golden(golden, weights, debug_model):

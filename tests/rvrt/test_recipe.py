@@ -85,7 +85,7 @@ def test_values_out_of_range_are_refused(section, values, message):
 
 def test_rvrt_needs_a_crop_that_its_flow_takes():
     TrainConfig("rvrt", MODEL_PRESETS["rvrt"], data=DataConfig(crop=MIN_SIZE))
-    with pytest.raises(ConfigError, match="data.crop=32: RVRT's optical flow needs 33 or more"):
+    with pytest.raises(ConfigError, match=r"data.crop=32: RVRT's optical flow needs 33 or more"):
         TrainConfig("rvrt", MODEL_PRESETS["rvrt"], data=DataConfig(crop=MIN_SIZE - 1))
 
 
