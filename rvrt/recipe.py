@@ -11,6 +11,7 @@ from rvrt.config import MODEL_PRESETS, NetworkConfig, RVRTConfig
 from rvrt.errors import ConfigError
 
 _FRAMES = 14  # of a septuplet mirrored in time
+_TWO_CLIPS = 4  # frames; with fewer nothing is aligned, and alignment is not trained
 _RVRT_CROP = 33  # the smallest that RVRT's optical flow takes; here, so that MindSpore stays out
 
 
@@ -84,8 +85,8 @@ class DataConfig:
             value = getattr(self, name)
             _check(0 <= value <= 1, f"{name}={value}: a probability is from 0 to 1")
         _check(
-            2 <= self.frames <= _FRAMES and self.frames % 2 == 0,
-            f"frames={self.frames}: expected an even number from 2 to {_FRAMES}",
+            _TWO_CLIPS <= self.frames <= _FRAMES and self.frames % 2 == 0,
+            f"frames={self.frames}: expected an even number from {_TWO_CLIPS} to {_FRAMES}",
         )
         _check(self.workers is None or self.workers >= 1, f"workers={self.workers}: expected 1 up")
 
@@ -285,6 +286,6 @@ def _debug(preset: str, data: DataConfig) -> TrainConfig:
 TRAIN_PRESETS: dict[str, TrainConfig] = {
     "rvrt": TrainConfig("rvrt", MODEL_PRESETS["rvrt"]),
     "rvrt-light": TrainConfig("rvrt-light", MODEL_PRESETS["rvrt-light"]),
-    "rvrt-debug": _debug("rvrt-debug", DataConfig(lq=None, crop=36, frames=2)),
-    "rvrt-light-debug": _debug("rvrt-light-debug", DataConfig(lq=None, crop=32, frames=2)),
+    "rvrt-debug": _debug("rvrt-debug", DataConfig(lq=None, crop=36, frames=4)),
+    "rvrt-light-debug": _debug("rvrt-light-debug", DataConfig(lq=None, crop=32, frames=4)),
 }

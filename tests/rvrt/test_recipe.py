@@ -59,6 +59,7 @@ def test_the_published_recipe(name):
         (DataConfig, {"transpose": 1.5}, "transpose=1.5"),
         (DataConfig, {"frames": 7}, "frames=7: expected an even number"),
         (DataConfig, {"frames": 16}, "frames=16"),
+        (DataConfig, {"frames": 2}, "frames=2"),
         (DataConfig, {"workers": 0}, "workers=0"),
         (LoopConfig, {"steps": 0}, "steps=0"),
         (LoopConfig, {"micro_batch": 3}, "batch_size=8 is not a multiple of micro_batch=3"),
