@@ -127,7 +127,7 @@ def main() -> None:
     device.use("CPU")
     how = Execution(
         compile_blocks=options.compile_blocks,
-        recompute=options.what == "train",
+        recompute=("all",) if options.what == "train" else (),
         chunk_mb=options.chunk_mb,
     )
     if options.what == "forward":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,8 +26,13 @@ DTYPE = click.option(
 
 @contextlib.contextmanager
 def message_for_errors() -> Iterator[None]:
-    """Turn the errors that a user can cause into a message and exit code 1."""
+    """Turn the errors that a user can cause into a message and exit code 1.
+
+    Under msrun the message names the rank.
+    """
     try:
         yield
     except VimeoToolsError as error:
-        raise click.ClickException(str(error)) from error
+        ranked = os.environ.get("MS_ROLE") == "MS_WORKER" and "RANK_ID" in os.environ
+        where = f"rank {os.environ['RANK_ID']}: " if ranked else ""
+        raise click.ClickException(f"{where}{error}") from error

@@ -144,12 +144,17 @@ MODEL_PRESETS: dict[str, NetworkConfig] = {
 }
 
 
+# What can be computed again in the backward pass instead of being remembered, from input to output.
+RECOMPUTABLE = ("feat_extract", "alignment", "backbone", "reconstruction", "upsampler")
+
+
 @dataclass(frozen=True)
 class Execution:
     """How a network is run; never what it computes. `rvrt.device.execution` picks one by target.
 
     compile_blocks: blocks go through mindspore.jit inside the ordinary Python loop.
-    recompute: blocks are computed again in the backward pass instead of being remembered.
+    recompute: parts that are computed again in the backward pass instead of being remembered, names
+        of RECOMPUTABLE; ("all",) means all of them, () none.
     dtype: float32, or float16 with normalisation, softmax, flows, offsets and the sum with the
         upsampled input in float32.
     whole_graph: the caller compiles the network as one graph, in which no decision can depend on
@@ -158,11 +163,15 @@ class Execution:
     """
 
     compile_blocks: bool = False
-    recompute: bool = False
+    recompute: tuple[str, ...] = ()
     dtype: str = "float32"
     whole_graph: bool = False
     chunk_mb: int = 256
 
     def __post_init__(self) -> None:
+        parts = tuple(self.recompute)
+        for part in parts:
+            _choice("recompute", part, ("all", *RECOMPUTABLE))
+        object.__setattr__(self, "recompute", RECOMPUTABLE if "all" in parts else parts)
         _choice("dtype", self.dtype, ("float32", "float16"))
         _require(self.chunk_mb > 0, f"chunk_mb={self.chunk_mb}: expected 1 or more")

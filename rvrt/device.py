@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import subprocess
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -10,7 +12,10 @@ from dataclasses import dataclass
 # back to slow reference kernels for convolutions; these networks have none and gain from AVX-512.
 os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX512_CORE")
 
-import mindspore as ms
+from rvrt import cuda_libraries
+
+with cuda_libraries.offered():
+    import mindspore as ms
 from mindspore import Parameter, Tensor, communication, ops
 
 from rvrt.config import Execution
@@ -19,36 +24,73 @@ from rvrt.errors import ConfigError, WorldError
 TARGETS = ("CPU", "GPU", "Ascend")
 
 
+def available_targets() -> tuple[str, ...]:
+    """The targets that this machine and this build of MindSpore have; the CPU always."""
+    found = {"GPU": ms.device_context.gpu, "Ascend": ms.device_context.ascend}
+    with cuda_libraries.quiet():
+        return ("CPU", *(name for name, context in found.items() if context.is_available()))
+
+
 def use(target: str = "CPU") -> str:
     """Select the device target of this process and return its name.
 
-    Raises ConfigError, a ValueError, for an unknown target or one that this machine or this build
-    of MindSpore does not have, and when another target is already in use.
+    Under msrun each process takes a card of its own. Raises ConfigError, a ValueError, for an
+    unknown target or one that this machine or this build of MindSpore does not have, and when
+    another target is already in use.
     """
-    if target not in TARGETS:
-        raise ConfigError(f"device target {target!r}: expected one of {', '.join(TARGETS)}")
-    try:
-        ms.set_device(target)
-    except (RuntimeError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
+    _check_target(target)
+    present = available_targets()
+    if target not in present:
         raise ConfigError(
-            f"device target {target} cannot be used: {reason} Use a target that this MindSpore "
-            f"supports, and select it before any other work"
+            f"device target {target} is not here; {' and '.join(present)} can be used. "
+            f"{_why_not(target)}"
+        )
+    try:
+        with cuda_libraries.quiet():
+            ms.set_device(target)
+            if target == "GPU":
+                ms.device_context.gpu.device_count()  # fails where driver and card do not answer
+    except (RuntimeError, ValueError) as error:
+        raise ConfigError(
+            f"device target {target} cannot be used: {_reason(error)}. It is selected once, before "
+            "any other work"
         ) from error
     if target == "CPU":
         ms.runtime.launch_blocking()  # no queue to overlap with: 1.1 to 2 times faster
     return target
 
 
+def _reason(error: Exception) -> str:
+    """What MindSpore says, without rules and headings."""
+    lines = [line for line in str(error).splitlines() if line.strip() and line[0] != "-"]
+    return lines[0].strip(" .") if lines else type(error).__name__
+
+
+def _check_target(target: str) -> None:
+    if target not in TARGETS:
+        raise ConfigError(f"device target {target!r}: expected one of {', '.join(TARGETS)}")
+
+
+def _why_not(target: str) -> str:
+    if target == "Ascend":
+        return "Ascend needs Huawei's driver and CANN, with its set_env.sh sourced"
+    if os.environ.get("CUDA_HOME"):
+        return "CUDA_HOME is set: it must hold a CUDA 11 with bin/nvcc, and cuDNN 8 be found"
+    return cuda_libraries.missing() or (
+        "MindSpore did not take the CUDA libraries: import rvrt.device before mindspore"
+    )
+
+
 def execution(target: str, *, dtype: str = "float32", training: bool = False) -> Execution:
     """How to run a network on `target`.
 
     A CPU runs operator by operator, as compiling costs seconds for each new input shape;
-    accelerators compile blocks. Training recomputes blocks in the backward pass.
+    accelerators compile blocks. Training computes every part again in the backward pass.
     """
-    if target not in TARGETS:
-        raise ConfigError(f"device target {target!r}: expected one of {', '.join(TARGETS)}")
-    return Execution(compile_blocks=target != "CPU", recompute=training, dtype=dtype)
+    _check_target(target)
+    return Execution(
+        compile_blocks=target != "CPU", recompute=("all",) if training else (), dtype=dtype
+    )
 
 
 def check_dtype(dtype: str) -> None:
@@ -120,8 +162,24 @@ def init_world() -> World:
         return World()
     try:
         communication.init()
-        return World(communication.get_rank(), communication.get_group_size())
+        world = World(communication.get_rank(), communication.get_group_size())
     except RuntimeError as error:
-        name = f"process {os.environ.get('MS_NODE_ID', '?')} of {os.environ.get('MS_WORKER_NUM')}"
-        reason = str(error).strip().splitlines()[0]
-        raise WorldError(f"{name} cannot reach the others: {reason}") from error
+        if os.environ["MS_ROLE"] == "MS_SCHED":
+            raise WorldError(f"not every process ended well: {_reason(error)}") from error
+        raise WorldError(f"cannot reach the others: {_reason(error)}") from error
+    os.environ["RANK_ID"] = str(world.rank)  # msrun knows it only where nodes are numbered
+    _name_the_dead(world)
+    return world
+
+
+def _name_the_dead(world: World) -> None:
+    """Have this process's rank told if it is killed; msrun tells its number at the most.
+
+    A small process waits for a word on a pipe that closes with this one. msrun kills it along with
+    the processes that it ends itself, so that it speaks for the first one only.
+    """
+    message = f"Error: rank {world.rank} of {world.size} was killed; memory may have run out"
+    script = 'read -r word || echo "$0" >&2'
+    watch = subprocess.Popen(["sh", "-c", script, message], stdin=subprocess.PIPE)
+    os.register_at_fork(after_in_child=watch.stdin.close)  # a data worker must not hold it open
+    atexit.register(watch.communicate, b"done\n")

@@ -171,14 +171,17 @@ def _events(folder: Path, first_step: int | None = None) -> Any:
     return SummaryWriter(str(folder), purge_step=first_step, filename_suffix=suffix, flush_secs=30)
 
 
-def write_curves(folder: Path) -> Path:
+def write_curves(folder: Path) -> Path | None:
     """Draw what ``folder/metrics.jsonl`` holds into ``folder/curves.png``, and return its path.
 
     Loss with its running mean, learning rate, and PSNR of the validations beside bicubic's; a
     panel without numbers is left out. Needs matplotlib.
 
+    Returns:
+        None, and nothing is written, where no number is finite.
+
     Raises:
-        OutputError: the journal is empty or cannot be read, or the picture cannot be written.
+        OutputError: the journal cannot be read, or the picture cannot be written.
     """
     from matplotlib.figure import Figure  # no pyplot: its state belongs to the whole process
     from matplotlib.ticker import MaxNLocator
@@ -190,7 +193,7 @@ def write_curves(folder: Path) -> Path:
         if len(_series(lines, name)[0])
     }
     if not panels:
-        raise OutputError(f"{folder / JOURNAL}: holds no numbers to draw yet")
+        return None
     heights = [1 if name == "rate" else 2 for name in panels]
     figure = Figure(figsize=(9, 1.2 + 1.5 * sum(heights)), layout="constrained")
     grid = figure.subplots(len(panels), sharex=True, squeeze=False, height_ratios=heights)
@@ -231,12 +234,13 @@ def _draw_loss(axes: Axes, lines: list[Line]) -> None:
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter("{x:g}")
     axes.set_title("Training loss", loc="left", fontsize=11)
-    axes.legend(frameon=False, loc="upper right")
+    _legend(axes)
 
 
 def _draw_rate(axes: Axes, lines: list[Line]) -> None:
     axes.plot(*_series(lines, "rate"), color=_OURS, linewidth=1.8)
     axes.yaxis.set_major_formatter("{x:g}")
+    axes.margins(y=0.1)
     axes.set_ylim(bottom=0)
     axes.set_title("Learning rate", loc="left", fontsize=11)
 
@@ -250,6 +254,11 @@ def _draw_psnr(axes: Axes, lines: list[Line]) -> None:
     if len(bicubic):
         label = f"bicubic, {bicubic[-1]:.2f} dB"
         axes.axhline(bicubic[-1], color=_BICUBIC, linestyle="--", linewidth=1.4, label=label)
-    axes.legend(frameon=False)
+    _legend(axes)
     axes.yaxis.set_major_formatter("{x:.1f}")
     axes.set_title("Validation, PSNR on Y (dB)", loc="left", fontsize=11)
+
+
+def _legend(axes: Axes) -> None:
+    """Above the axes, where it hides no curve."""
+    axes.legend(ncols=2, frameon=False, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -82,3 +82,28 @@ def restore_septuplet(run: RunSequence, lq: NDArray[Any]) -> Frames:
     if lq.dtype == np.uint8:
         lq = lq.astype(np.float32) / np.float32(255)
     return fold(run(mirror(lq)[None])[0])
+
+
+def _published(name: str, psnr_y: float, ssim_y: float | None) -> dict[str, Any]:
+    return {"name": name, "psnr_y": psnr_y, "ssim_y": ssim_y, "protocol": "centre"}
+
+
+PUBLISHED_VIMEO = [
+    _published("RVRT, authors", 38.15, 0.9527),
+    _published("RVRT, mindediting", 38.12, None),
+    _published("RVRT Light, mindediting", 37.91, None),
+    _published("bicubic", 31.32, 0.8684),
+]
+_VID4 = {"calendar", "city", "foliage", "walk"}
+_REDS4 = {"000", "011", "015", "020"}
+
+
+def published_for(names: Iterable[str]) -> list[dict[str, Any]]:
+    """The authors' figures for a set that is known by the names of its sequences."""
+    if set(names) == _VID4:
+        figures: dict[str, Any] = {"psnr_y": 27.99, "ssim_y": 0.8462}
+    elif set(names) == _REDS4:
+        figures = {"psnr_y": None, "ssim_y": None, "psnr_rgb": 32.75, "ssim_rgb": 0.9113}
+    else:
+        return []
+    return [{"name": "RVRT, authors", **figures, "protocol": "all"}]

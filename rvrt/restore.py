@@ -123,6 +123,11 @@ def flow_pixels(max_memory: float) -> float:
     return (max_memory - BYTES_AT_REST) / _BYTES_A_PIXEL_OF_FLOW
 
 
+def smallest_side(config: NetworkConfig) -> int:
+    """Rows and columns that smaller frames are padded to, in LQ pixels."""
+    return _SMALLEST_SIDE.get(type(config), 1)
+
+
 @dataclass(frozen=True)
 class Summary:
     """What a run did, in frames."""
@@ -150,7 +155,7 @@ def restore(job: Job, run: Run, config: NetworkConfig, network_bytes: MemoryMode
     _claim_folder(job, reader)
     paths = [job.folder / f"{name}.png" for name in reader.names]
     missing = {index for index, path in enumerate(paths) if not path.exists()}
-    side = _SMALLEST_SIDE.get(type(config), 1)
+    side = smallest_side(config)
     height, width, scale = max(reader.height, side), max(reader.width, side), config.upscale
 
     def memory(frames: int, tile_height: int, tile_width: int) -> float:

@@ -5,11 +5,10 @@ far from the window's edge. It needs less memory than the rest; it is computed o
 """
 
 import math
-from collections.abc import Callable
 
 import mindspore as ms
 import numpy as np
-from mindspore import Tensor, nn
+from mindspore import nn
 
 from rvrt.tiling import Picture, Span
 
@@ -35,21 +34,16 @@ class WindowedNetwork:
             return self._run(window)
         if self._clip is not clip:
             self._clip, self._flows = clip, whole_flows(spynet, clip)
-        cropped = [maps[:, slice(*rows), slice(*columns)] for maps in self._flows]
-        # The network's own flow, for the length of one call; its parameters stay as they are.
-        spynet.construct = _given_flows(window, cropped)
-        try:
-            return self._run(window)
-        finally:
-            del spynet.construct
+        return self._run(window, *(maps[:, slice(*rows), slice(*columns)] for maps in self._flows))
 
-    def _run(self, window: Picture) -> Picture:
-        restored: Picture = self._network(ms.Tensor(window[None])).asnumpy()[0]
+    def _run(self, window: Picture, *flows: Picture) -> Picture:
+        given = tuple(ms.Tensor(np.ascontiguousarray(maps).reshape(-1, 2)) for maps in flows)
+        restored: Picture = self._network(ms.Tensor(window[None]), given or None).asnumpy()[0]
         return restored
 
 
 def whole_flows(spynet: nn.Cell, clip: Picture) -> tuple[Picture, Picture]:
-    """Flow from each frame to the next and back, one pair at a time: two of (T-1, H, W, 2)."""
+    """`RVRT.optical_flows` of a clip, one pair of frames at a time: (T-1, H, W, 2), twice."""
     _, _, height, width = clip.shape
 
     def flow(start: int, end: int) -> Picture:
@@ -58,18 +52,5 @@ def whole_flows(spynet: nn.Cell, clip: Picture) -> tuple[Picture, Picture]:
         return rows.reshape(height, width, 2)
 
     pairs = range(len(clip) - 1)
-    backward = np.stack([flow(index, index + 1) for index in pairs])
-    return backward, np.stack([flow(index + 1, index) for index in pairs])
-
-
-def _given_flows(window: Picture, flows: list[Picture]) -> Callable[[Tensor, Tensor], Tensor]:
-    """What the network calls in place of SpyNet: first for flow to the next frames, then back."""
-    expected = iter(zip((window[:-1], window[1:]), flows, strict=True))
-
-    def construct(ref: Tensor, _supp: Tensor) -> Tensor:
-        frames, maps = next(expected)
-        if not np.array_equal(ref.asnumpy(), frames):
-            raise RuntimeError("the network asks for flows in another order than it used to")
-        return ms.Tensor(np.ascontiguousarray(maps).reshape(-1, 2))
-
-    return construct
+    forward = np.stack([flow(index + 1, index) for index in pairs])
+    return forward, np.stack([flow(index, index + 1) for index in pairs])

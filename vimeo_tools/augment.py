@@ -13,7 +13,7 @@ import numpy as np
 
 from vimeo_tools.classes import Array
 from vimeo_tools.errors import SettingsError
-from vimeo_tools.png import FrameSize
+from vimeo_tools.png import Box, FrameSize
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,26 @@ def draw(config: AugmentConfig, lq_size: FrameSize, rng: np.random.Generator) ->
         bool(numbers[5] < config.transpose),
         bool(numbers[6] < config.mirror),
     )
+
+
+def crop_box(
+    augmentation: Augmentation, lq_size: FrameSize, margin: int = 0
+) -> tuple[Box, Augmentation]:
+    """The part of LQ frames that a crop needs, and the augmentation to apply to that part.
+
+    Args:
+        augmentation: drawn for whole LQ frames.
+        lq_size: of the frames.
+        margin: pixels wanted around the crop, as far as the frame has them.
+    """
+    side = augmentation.side
+    if side is None:
+        return Box(0, 0, lq_size.height, lq_size.width), augmentation
+    top, left = max(augmentation.top - margin, 0), max(augmentation.left - margin, 0)
+    bottom = min(augmentation.top + side + margin, lq_size.height)
+    right = min(augmentation.left + side + margin, lq_size.width)
+    inside = augmentation._replace(top=augmentation.top - top, left=augmentation.left - left)
+    return Box(top, left, bottom - top, right - left), inside
 
 
 def turn(frames: Array, augmentation: Augmentation, scale: int = 1) -> Array:

@@ -18,7 +18,7 @@ from vimeo_tools.annotations import read_list
 from vimeo_tools.errors import FrameError, SettingsError
 from vimeo_tools.imresize import CONVENTIONS, Convention, downscale
 from vimeo_tools.lmdb_store import LmdbReader
-from vimeo_tools.png import decode_png, read_file
+from vimeo_tools.png import Box, FrameSize, decode_png, read_file
 from vimeo_tools.septuplets import (
     FRAME_NUMBERS,
     KEY_PROFILES,
@@ -30,6 +30,9 @@ from vimeo_tools.septuplets import (
 
 Frame = npt.NDArray[np.uint8]
 _PICTURE_SUFFIXES = {".png", ".bmp", ".tif", ".tiff"}
+_EXACT_SCALES = (2, 4, 8)
+_MARGIN = 2  # the kernel reaches less than 2 * scale GT pixels beyond those of an LQ pixel
+_WHOLE_FRAME = 2**16
 _NAMES = KEY_PROFILES["basicsr"]
 
 
@@ -73,6 +76,10 @@ class SeptupletFolder:
         """As `FrameSource.read`."""
         return decode_png(read_file(self._path(name)))
 
+    def read_part(self, name: str, size: FrameSize, box: Box) -> Frame:
+        """The part ``box``, (h, w, 3) uint8, of a frame that must be of ``size``."""
+        return decode_png(read_file(self._path(name)), size, box)
+
     def where(self, name: str) -> str:
         """As `FrameSource.where`."""
         return str(self._path(name))
@@ -99,9 +106,16 @@ class LmdbFrames:
         """As `FrameSource.read`."""
         return decode_png(self._reader.read(*_NAMES.parse(name)))
 
+    def read_part(self, name: str, size: FrameSize, box: Box) -> Frame:
+        """As `SeptupletFolder.read_part`."""
+        return decode_png(self._reader.read(*_NAMES.parse(name)), size, box)
+
     def where(self, name: str) -> str:
         """As `FrameSource.where`."""
         return f"{self._folder}, record {self._reader.profile.key(*_NAMES.parse(name))!r}"
+
+
+ClipFrames = SeptupletFolder | LmdbFrames
 
 
 class LqFromGt:
@@ -110,6 +124,10 @@ class LqFromGt:
     Args:
         gt: where the GT frames come from.
         scale, convention: see `vimeo_tools.downscale`.
+
+    Attributes:
+        margin: LQ pixels around a part of a frame within which the part is made of the same
+            samples, to the last bit, as in the whole frame.
 
     Raises:
         SettingsError: a scale below 2 or an unknown convention.
@@ -124,6 +142,8 @@ class LqFromGt:
         self._gt = gt
         self._scale = scale
         self._convention = convention
+        # At other scales the weights depend, in their last bit, on the place in the frame.
+        self.margin = _MARGIN if scale in _EXACT_SCALES else _WHOLE_FRAME
 
     def groups(self) -> list[list[str]]:
         """As `FrameSource.groups`: those of GT."""

@@ -271,7 +271,9 @@ def _round_as_double(frame: Array, sums: FloatArray, scale: float) -> Array:
     """Round exact sums; an exact half falls as MATLAB's own rounding errors make it fall."""
     shifted = round_half_up(sums, 255)
     rounded = shifted.astype(np.uint8)
-    ties = np.argwhere((shifted == rounded) & (shifted > 0))
+    # several times faster than argwhere, which counts in all dimensions
+    found = np.flatnonzero((shifted == rounded) & (shifted > 0))
+    ties = np.stack(np.unravel_index(found, rounded.shape), axis=1)
     rows, columns = (
         contributions(n, m, scale, *_BICUBIC)
         for n, m in zip(frame.shape[:2], rounded.shape[:2], strict=True)

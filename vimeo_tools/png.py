@@ -12,6 +12,7 @@ import struct
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -64,6 +65,23 @@ class FrameSize:
         """Raise a FrameError unless ``found`` is this size."""
         if found != self:
             raise FrameError(f"the frame is {found}, need {self}")
+
+
+class Box(NamedTuple):
+    """A rectangle of a frame, in pixels."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+    def times(self, scale: int) -> Box:
+        """The same rectangle of the frame ``scale`` times as large."""
+        return Box(*(scale * number for number in self))
+
+    def of(self, frame: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        """A view of that part of (H, W, C)."""
+        return frame[self.top : self.top + self.height, self.left : self.left + self.width]
 
 
 def parse_header(data: bytes) -> FrameSize:
@@ -134,12 +152,15 @@ def read_file(path: Path) -> bytes:
         raise FrameError(_reading_problem(error)) from None
 
 
-def decode_png(data: bytes, size: FrameSize | None = None) -> npt.NDArray[np.uint8]:
+def decode_png(
+    data: bytes, size: FrameSize | None = None, box: Box | None = None
+) -> npt.NDArray[np.uint8]:
     """(H, W, 3) uint8 of an 8-bit RGB PNG.
 
     Args:
         data: the file.
         size: what it must be; checked before anything is decompressed.
+        box: the part that is wanted; the rest is decoded but not copied.
 
     Raises:
         FrameError: as `check_png`, of another size, or the picture data cannot be decompressed.
@@ -149,7 +170,10 @@ def decode_png(data: bytes, size: FrameSize | None = None) -> npt.NDArray[np.uin
         size.check(found)
     try:
         with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
-            return np.asarray(image)
+            if box is None:
+                return np.asarray(image)
+            corner = (box.left + box.width, box.top + box.height)
+            return np.asarray(image.crop((box.left, box.top, *corner)))
     except (OSError, SyntaxError, ValueError, zlib.error) as error:
         raise FrameError(f"the PNG cannot be decoded: {error}") from None
 

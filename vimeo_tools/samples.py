@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from vimeo_tools.annotations import read_list
-from vimeo_tools.augment import Augmentation, turn, turned_size
+from vimeo_tools.augment import Augmentation, crop_box, turn, turned_size
 from vimeo_tools.errors import AnnotationError, FrameError, SettingsError
 from vimeo_tools.frames import (
+    ClipFrames,
     Frame,
-    FrameSource,
     LmdbFrames,
     LqFromGt,
     SeptupletFolder,
@@ -22,7 +23,7 @@ from vimeo_tools.frames import (
     open_source,
 )
 from vimeo_tools.imresize import Convention
-from vimeo_tools.png import FrameSize
+from vimeo_tools.png import Box, FrameSize
 from vimeo_tools.septuplets import FRAME_NUMBERS, FRAMES_PER_CLIP, merge_keys
 
 _AS_THEY_ARE = Augmentation()
@@ -56,8 +57,8 @@ class SeptupletSource:
     def __init__(
         self,
         keys: Sequence[str],
-        gt: FrameSource,
-        lq: FrameSource,
+        gt: ClipFrames,
+        lq: ClipFrames | LqFromGt,
         gt_numbers: Sequence[int] = FRAME_NUMBERS,
     ) -> None:
         if not keys:
@@ -69,8 +70,7 @@ class SeptupletSource:
         self._gt = gt
         self._lq = lq
         (first,) = clip_names(self.keys[0], self.gt_numbers[:1])
-        self.gt_size = FrameSize(*_read(gt, first).shape[:2])
-        self.lq_size = FrameSize(*_read(lq, first).shape[:2])
+        self.gt_size, self.lq_size = (_size(source, first) for source in (gt, lq))
         self.scale = _scale(self.gt_size, self.lq_size)
 
     def __len__(self) -> int:
@@ -90,18 +90,24 @@ class SeptupletSource:
         order = FRAME_NUMBERS[::-1] if augmentation.reverse else FRAME_NUMBERS
         gt_order = [number for number in order if number in self.gt_numbers]
         key = self.keys[index]
+        margin = self._lq.margin if isinstance(self._lq, LqFromGt) else 0
+        box, inside = crop_box(augmentation, self.lq_size, margin)
+        gt_box = box.times(self.scale)
         if isinstance(self._lq, LqFromGt):
-            gt = dict(zip(order, _read_clip(self._gt, key, order, self.gt_size), strict=True))
+            gt = dict(zip(order, self._read_gt(key, order, gt_box), strict=True))
             gt_frames = [gt[number] for number in gt_order]
             # After the last decode: in turns, both kinds of work are slower.
             lq_frames = [self._lq.shrink(frame) for frame in gt.values()]
         else:
-            gt_frames = _read_clip(self._gt, key, gt_order, self.gt_size)
-            lq_frames = _read_clip(self._lq, key, order, self.lq_size)
+            gt_frames = self._read_gt(key, gt_order, gt_box)
+            lq_frames = _read_clip(self._lq, key, order, self.lq_size, box)
         clip = self.blank(augmentation)
-        _fill(clip.lq, [turn(frame, augmentation) for frame in lq_frames])
-        _fill(clip.gt, [turn(frame, augmentation, self.scale) for frame in gt_frames])
+        _fill(clip.lq, [turn(frame, inside) for frame in lq_frames])
+        _fill(clip.gt, [turn(frame, inside, self.scale) for frame in gt_frames])
         return clip
+
+    def _read_gt(self, key: str, numbers: Sequence[int], box: Box) -> list[Frame]:
+        return _read_clip(self._gt, key, numbers, self.gt_size, box)
 
     def blank(self, augmentation: Augmentation = _AS_THEY_ARE) -> Clip:
         """Arrays of the shapes that `read` returns, not filled."""
@@ -150,7 +156,7 @@ def open_septuplets(
     return SeptupletSource(keys, gt_source, lq_source, gt_numbers)
 
 
-def _open(path: Path) -> FrameSource:
+def _open(path: Path) -> ClipFrames:
     source = open_source(path)
     if not isinstance(source, (SeptupletFolder, LmdbFrames)):
         raise SettingsError(
@@ -159,21 +165,28 @@ def _open(path: Path) -> FrameSource:
     return source
 
 
+def _size(source: ClipFrames | LqFromGt, name: str) -> FrameSize:
+    with _naming(source, name):
+        return FrameSize(*source.read(name).shape[:2])
+
+
 def _read_clip(
-    source: FrameSource, key: str, numbers: Sequence[int], size: FrameSize
+    source: ClipFrames, key: str, numbers: Sequence[int], size: FrameSize, box: Box
 ) -> list[Frame]:
-    return [_read(source, name, size) for name in clip_names(key, numbers)]
+    frames = []
+    for name in clip_names(key, numbers):
+        with _naming(source, name):
+            frames.append(source.read_part(name, size, box))
+    return frames
 
 
-def _read(source: FrameSource, name: str, size: FrameSize | None = None) -> Frame:
-    """A frame of that size; a FrameError names its file."""
+@contextlib.contextmanager
+def _naming(source: ClipFrames | LqFromGt, name: str) -> Iterator[None]:
+    """A FrameError within names the frame's file."""
     try:
-        frame = source.read(name)
-        if size is not None:
-            size.check(FrameSize(*frame.shape[:2]))
+        yield
     except FrameError as error:
         raise FrameError(f"{source.where(name)}: {error}") from None
-    return frame
 
 
 def _fill(places: npt.NDArray[np.uint8], frames: Sequence[Frame]) -> None:

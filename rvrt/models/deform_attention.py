@@ -98,8 +98,11 @@ class GuidedDeformableAttention(nn.Cell):
         self.attend = SampledAttention(
             inner, config.attention_heads, self.groups // 2, _SLOTS * self.taps
         )
-        if execution.recompute:
-            self.attend.recompute()
+
+    def recompute(self) -> None:
+        """Compute it again in the backward pass, and the attention within once more by chunks."""
+        super().recompute()
+        self.attend.recompute()
 
     def _offset_convs(self, inputs: int, dim: int) -> nn.SequentialCell:
         outputs = _SLOTS * self.groups * self.taps * 2

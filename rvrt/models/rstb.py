@@ -111,9 +111,6 @@ class RSTBWithInputConv(nn.Cell):
             RSTB(config, window, config.num_heads[part], config.depths[part])
             for _ in range(config.num_blocks[part])
         ]
-        if execution.recompute:
-            for block in blocks:
-                block.recompute()
         if execution.compile_blocks:
             for block in blocks:
                 block.construct = jit(block.construct)
@@ -128,6 +125,11 @@ class RSTBWithInputConv(nn.Cell):
                 ]
             )
         )
+
+    def recompute(self) -> None:
+        """Compute the RSTBs again in the backward pass, one at a time."""
+        for block in self.main[2]:
+            block.recompute()
 
     def construct(self, x_RI: Tensor, shape: VideoShape) -> Tensor:  # noqa: N803
         """(R, I) -> (R, C), `shape` being (B, T, H, W)."""

@@ -29,10 +29,19 @@ class RVRT(Skeleton):
         super().__init__(config, execution, GuidedDeformableAttention)
         self.spynet = SpyNet(execution.chunk_mb)
 
-    def _flows(self, x: Tensor) -> tuple[list[Any], list[Any]]:
+    def _flows(self, x: Tensor, given: Any) -> tuple[list[Any], list[Any]]:
         """Composed flows of the forward and of the backward branches."""
         batch, frames, _, h, w = x.shape
         check_size(batch, h, w, self.config.deformable_groups)
+        forward, backward = self.optical_flows(x) if given is None else given
+        shape = (batch, frames, h, w)
+        return compose_flows(forward, shape, False), compose_flows(backward, shape, True)
+
+    def optical_flows(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Flow from each frame but the first to the one before, and from each but the last to the
+        next: rows (B*(T-1)*H*W, 2) of (dx, dy), twice.
+        """
+        batch, frames, _, h, w = x.shape
         earlier, later = (part.reshape(-1, 3, h, w) for part in (x[:, :-1], x[:, 1:]))
         backward = self.spynet(earlier, later)
         if self._mirrored(x):
@@ -40,8 +49,7 @@ class RVRT(Skeleton):
             forward = ops.flip(maps, (1,)).reshape(-1, 2)
         else:
             forward = self.spynet(later, earlier)
-        shape = (batch, frames, h, w)
-        return compose_flows(forward, shape, False), compose_flows(backward, shape, True)
+        return forward, backward
 
     def _mirrored(self, x: Tensor) -> bool:
         """Whether frame i equals frame T-1-i throughout, which gives half the flows for nothing.

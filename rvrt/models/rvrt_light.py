@@ -22,7 +22,7 @@ class RVRTLight(Skeleton):
     def __init__(self, config: RVRTLightConfig, execution: Execution) -> None:
         super().__init__(config, execution, ClipAttention)
 
-    def _flows(self, x: Tensor) -> tuple[list[Any], list[Any]]:
+    def _flows(self, x: Tensor, _given: None) -> tuple[list[Any], list[Any]]:
         steps = [None] * (x.shape[1] // 2 - 1)
         return steps, steps
 

@@ -68,15 +68,31 @@ class Skeleton(nn.Cell):
         )
         self.upsampler = Upsampler(config.upsample_dim, config.upscale, mb)
         self.conv_last = Conv(config.upsample_dim, 3, 3, chunk_mb=mb)
+        self._recompute(execution.recompute)
 
-    def construct(self, x_BTCHW: Tensor) -> Tensor:  # noqa: N803
-        """(B, T, 3, H, W) float32 in 0..1 -> (B, T, 3, s*H, s*W) float32."""
+    def _recompute(self, parts: tuple[str, ...]) -> None:
+        cells = {
+            "feat_extract": [self.feat_extract],
+            "alignment": self.deform_align.values(),
+            "backbone": self.backbone.values(),
+            "reconstruction": [self.reconstruction],
+            "upsampler": [self.upsampler],
+        }
+        for part in parts:
+            for cell in cells[part]:
+                cell.recompute()
+
+    def construct(self, x_BTCHW: Tensor, flows: Any = None) -> Tensor:  # noqa: N803
+        """(B, T, 3, H, W) float32 in 0..1 -> (B, T, 3, s*H, s*W) float32.
+
+        `flows` takes the place of RVRT's own optical flow: as `RVRT.optical_flows` gives them.
+        """
         check_input(x_BTCHW, self.min_size, type(self).__name__)
         batch, frames, _, h, w = x_BTCHW.shape
         clip = (batch, 2, h, w)
         inputs = [x_BTCHW[:, t : t + 2].reshape(-1, 3, h, w) for t in range(0, frames, 2)]
         features = [[self.feat_extract(self._rows(x), clip) for x in inputs]]
-        flows = self._flows(x_BTCHW)
+        flows = self._flows(x_BTCHW, flows)
         for branch in BRANCHES:
             past = flows[1] if branch.backward else flows[0]
             out, updated = self._branch(branch, features, past, clip)

@@ -2,7 +2,14 @@ import dataclasses
 
 import pytest
 
-from rvrt.config import MODEL_PRESETS, ConfigError, Execution, RVRTConfig, RVRTLightConfig
+from rvrt.config import (
+    MODEL_PRESETS,
+    RECOMPUTABLE,
+    ConfigError,
+    Execution,
+    RVRTConfig,
+    RVRTLightConfig,
+)
 
 
 def test_presets_are_the_published_networks_and_small_ones():
@@ -50,5 +57,9 @@ def test_light_has_no_deformable_groups():
 def test_execution_is_checked():
     with pytest.raises(ConfigError, match="float16"):
         Execution(dtype="bfloat16")
+    with pytest.raises(ConfigError, match="recompute='spynet': expected one of all, feat_extract"):
+        Execution(recompute=("spynet",))
+    assert Execution().recompute == ()
+    assert Execution(recompute=["all"]).recompute == RECOMPUTABLE
     with pytest.raises(ConfigError, match="chunk_mb"):
         Execution(chunk_mb=0)

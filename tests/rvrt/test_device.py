@@ -4,11 +4,15 @@ import ast
 import os
 import re
 
+import click
 import mindspore as ms
 import pytest
 from mindspore import nn, ops
 
 from rvrt import device
+from rvrt.cli_options import message_for_errors
+from rvrt.config import RECOMPUTABLE
+from rvrt.errors import ConfigError
 from tests.rvrt.conftest import ROOT
 
 TARGETS = {"Ascend", "GPU", "CPU"}
@@ -58,7 +62,7 @@ def test_unknown_and_absent_targets_are_value_errors():
         device.use("TPU")
     with pytest.raises(ValueError, match="CPU, GPU, Ascend"):
         device.execution("TPU")
-    with pytest.raises(ValueError, match="Ascend cannot be used"):
+    with pytest.raises(ValueError, match="Ascend is not here; CPU can be used"):
         device.use("Ascend")
     assert ms.get_context("device_target") == "CPU"
 
@@ -66,7 +70,8 @@ def test_unknown_and_absent_targets_are_value_errors():
 def test_execution_by_target():
     assert not device.execution("CPU").compile_blocks
     assert device.execution("GPU").compile_blocks
-    assert device.execution("CPU", training=True).recompute
+    assert device.execution("CPU", training=True).recompute == RECOMPUTABLE
+    assert device.execution("CPU").recompute == ()
     assert device.execution("CPU", dtype="float16").dtype == "float16"
 
 
@@ -79,3 +84,25 @@ def test_a_dtype_without_kernels_is_a_value_error():
 
 def test_the_instruction_set_is_settled_before_mindspore_runs():
     assert "ONEDNN_MAX_CPU_ISA" in os.environ
+
+
+def test_a_single_process_is_a_world_of_its_own(monkeypatch):
+    monkeypatch.delenv("MS_ROLE", raising=False)
+    world = device.init_world()
+    assert world == device.World(0, 1) and world.is_main and not device.World(1, 2).is_main
+    tensors = (ms.Tensor([1.0]), ms.Tensor([[2.0]]))
+    assert world.average(iter(tensors)) == tensors
+    assert world.any(True) and not world.any(False)
+    parameter = ms.Parameter(ms.Tensor([3.0]))
+    world.broadcast([parameter])
+    assert parameter.asnumpy() == [3.0]
+
+
+def test_messages_under_msrun_name_the_rank(monkeypatch):
+    monkeypatch.setenv("MS_ROLE", "MS_WORKER")
+    monkeypatch.setenv("RANK_ID", "3")
+    with (
+        pytest.raises(click.ClickException, match="rank 3: no such folder"),
+        message_for_errors(),
+    ):
+        raise ConfigError("no such folder")

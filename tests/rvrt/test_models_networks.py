@@ -1,6 +1,7 @@
 """The whole networks: goldens, properties, and ways of running them."""
 
 import re
+from collections import Counter
 
 import mindspore as ms
 import numpy as np
@@ -8,8 +9,13 @@ import pytest
 from mindspore import Tensor, nn, ops
 
 from rvrt import device
-from rvrt.config import MODEL_PRESETS, Execution, RVRTConfig, RVRTLightConfig
-from rvrt.models import build_model
+from rvrt.config import MODEL_PRESETS, RECOMPUTABLE, Execution, RVRTConfig, RVRTLightConfig
+from rvrt.models import build_model, deform_attention, rvrt
+from rvrt.models.clip_attention import ClipAttention
+from rvrt.models.deform_attention import GuidedDeformableAttention
+from rvrt.models.rstb import RSTB
+from rvrt.models.upsampler import Upsampler
+from rvrt.models.window_attention import WindowAttention
 from tests.rvrt.conftest import GOLDENS, official, randomise
 
 PRESETS = ("rvrt-debug", "rvrt-light-debug")
@@ -85,7 +91,9 @@ def test_inner_features_golden(golden, debug_model):
         assert np.abs(feature[None, ..., ::step, ::step] - data[name]).max() < 5e-5, name
 
 
-@pytest.mark.parametrize("how", [{"compile_blocks": True}, {"recompute": True}, {"chunk_mb": 1}])
+@pytest.mark.parametrize(
+    "how", [{"compile_blocks": True}, {"recompute": ("all",)}, {"chunk_mb": 1}]
+)
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_way_of_running_gives_the_same(models, preset, how):
     x = clip(4, 34, 37)
@@ -208,7 +216,7 @@ OTHERS = [
 
 @pytest.mark.parametrize("config", OTHERS)
 def test_other_configs_run_and_every_parameter_gets_a_gradient(config):
-    model = randomise(build_model(config, Execution(recompute=True)))
+    model = randomise(build_model(config, Execution(recompute=("all",))))
     parameters = model.trainable_params()
     x = clip(4, 33, 36, batch=2)
     scale = config.upscale
@@ -226,6 +234,133 @@ def test_other_configs_run_and_every_parameter_gets_a_gradient(config):
     ]
     # a key's bias moves all scores of a softmax alike: no gradient but rounding
     assert not [name for name in zero if "proj_k.1.bias" not in name]
+
+
+SMALL = {
+    "embed_dim": 8,
+    "window_size": (2, 4, 4),
+    "num_heads": (2, 2, 2),
+    "attention_heads": 2,
+    "num_blocks": (1, 1, 1),
+    "upsample_dim": 8,
+}
+SMALL_CONFIGS = [RVRTConfig(**SMALL, deformable_groups=4), RVRTLightConfig(**SMALL)]
+# cells of each part, and how often they run for two clips
+PARTS = {
+    "feat_extract": (RSTB, 2),
+    "alignment": ({RVRTConfig: GuidedDeformableAttention, RVRTLightConfig: ClipAttention}, 4),
+    "backbone": (RSTB, 8),
+    "reconstruction": (RSTB, 2),
+    "upsampler": (Upsampler, 2),
+}
+
+
+def gradients(config, execution, scale=1.0):
+    """Gradients of fixed weights by name, of the loss times `scale`."""
+    model = randomise(build_model(config, execution))
+    parameters = model.trainable_params()
+    names = [p.name for p in parameters]
+    rng = np.random.RandomState(3)
+    x, target = (
+        Tensor(rng.random_sample((1, 4, 3, *size)).astype(np.float32))
+        for size in ((33, 34), (132, 136))
+    )
+
+    def loss(lq, gt):
+        return ops.sqrt((model(lq) - gt) ** 2 + 1e-9).mean() * scale
+
+    _, found = ms.value_and_grad(loss, None, parameters)(x, target)
+    assert [p.name for p in model.trainable_params()] == names
+    return {n: g.asnumpy() / scale for n, g in zip(names, found, strict=True)}
+
+
+def check_same(found, expected, tolerance):
+    for name, value in expected.items():
+        scale = max(np.abs(value).max(), 1e-6)
+        assert np.abs(found[name] - value).max() < tolerance * scale, name
+
+
+@pytest.mark.parametrize(
+    ("config", "choices"),
+    [(SMALL_CONFIGS[0], ["all"]), (SMALL_CONFIGS[1], RECOMPUTABLE)],
+    ids=("rvrt", "light"),
+)
+def test_recomputed_parts_give_the_same_gradients(config, choices, monkeypatch):
+    calls = Counter()
+
+    def count(cell):
+        construct = cell.construct
+
+        def counted(self, *args):
+            calls[cell] += 1
+            return construct(self, *args)
+
+        monkeypatch.setattr(cell, "construct", counted)
+
+    for cell in (RSTB, GuidedDeformableAttention, ClipAttention, Upsampler):
+        count(cell)
+    expected = gradients(config, Execution())
+    once = Counter(calls)
+    for part in choices:
+        calls.clear()
+        check_same(gradients(config, Execution(recompute=(part,))), expected, 1e-5)
+        wanted = Counter()
+        for name in RECOMPUTABLE if part == "all" else [part]:
+            cell, times = PARTS[name]
+            wanted[cell[type(config)] if isinstance(cell, dict) else cell] += times
+        assert calls - once == wanted, part
+
+
+@pytest.mark.parametrize("config", SMALL_CONFIGS, ids=("rvrt", "light"))
+def test_compiled_blocks_and_recomputation_go_together(config):
+    """What device.execution asks for when an accelerator trains."""
+    how = device.execution("GPU", training=True)
+    assert how.compile_blocks and how.recompute == RECOMPUTABLE
+    # compiled kernels round otherwise, and a gradient is a sum that nearly cancels
+    check_same(gradients(config, how), gradients(config, Execution()), 1e-3)
+
+
+@pytest.mark.parametrize("config", SMALL_CONFIGS, ids=("rvrt", "light"))
+def test_half_precision_gradients_are_finite_and_close(config):
+    """A value is rounded by up to 5e-4 at each of some tens of steps on its way.
+
+    All gradients together are then a few 1e-3 off (found: 2e-3); single ones, among which SpyNet's
+    depend on differences of neighbouring features, up to some percent (found: 4e-2).
+    """
+    exact = gradients(config, Execution())
+    half = gradients(config, Execution(dtype="float16"), scale=1024.0)
+    for name, value in exact.items():
+        assert np.isfinite(half[name]).all(), name
+        assert np.linalg.norm(half[name] - value) < 0.1 * np.linalg.norm(value), name
+    everything = [np.concatenate([g[name].ravel() for name in exact]) for g in (half, exact)]
+    assert 0 < np.linalg.norm(everything[0] - everything[1]) < 5e-3 * np.linalg.norm(everything[1])
+
+
+@pytest.mark.parametrize("config", SMALL_CONFIGS, ids=("rvrt", "light"))
+def test_half_precision_keeps_what_is_delicate_in_float32(config, monkeypatch):
+    """Normalisation, softmax, flows and offsets."""
+    seen = {}
+
+    def spy(owner, attribute, what, place=0):
+        call = getattr(owner, attribute)
+
+        def spied(*args, **kwargs):
+            seen.setdefault(what, set()).add(args[place].dtype)
+            return call(*args, **kwargs)
+
+        monkeypatch.setattr(owner, attribute, spied)
+
+    spy(nn.LayerNorm, "construct", "normalisation", place=1)
+    spy(ops, "softmax", "softmax")
+    spy(deform_attention, "tanh", "offsets")
+    spy(rvrt, "warp_clip", "flows", place=1)
+    spy(WindowAttention, "construct", "features", place=1)
+    build_model(config, Execution(dtype="float16"))(clip(4, 33, 34))
+    expected = {"normalisation", "softmax"}
+    if isinstance(config, RVRTConfig):
+        expected |= {"offsets", "flows"}
+    assert seen.pop("features") == {ms.float16}
+    assert seen == {key: {ms.float32} for key in expected}
 
 
 def test_training_golden(golden, weights, debug_model):

@@ -255,7 +255,7 @@ def test_command_on_a_device_that_is_not_there(tmp_path, light_weights):
     command = [str(tmp_path / "in"), str(tmp_path / "out"), "--weights", str(light_weights)]
     done = CliRunner().invoke(restore_main, [*command, "--device", "Ascend"])
     assert done.exit_code == 1
-    assert done.output.startswith("Error: device target Ascend cannot be used")
+    assert done.output.startswith("Error: device target Ascend")
 
 
 def test_killed_and_started_again(tmp_path, weights):

@@ -12,12 +12,13 @@ from PIL import Image
 from tests.vimeo_tools.noise import read_frames, write_noise
 from vimeo_tools import downscale
 from vimeo_tools.annotations import ANNOTATION_FORMS, write_annotation
-from vimeo_tools.augment import AugmentConfig, augment, draw
+from vimeo_tools.augment import Augmentation, AugmentConfig, augment, draw
 from vimeo_tools.downsample import LqSettings, downsample_tree
 from vimeo_tools.errors import AnnotationError, FrameError, LmdbError, SettingsError
 from vimeo_tools.frames import LqFromGt, SeptupletFolder, open_source
+from vimeo_tools.imresize import CONVENTIONS
 from vimeo_tools.pack import PackPlan, pack
-from vimeo_tools.png import FrameSize
+from vimeo_tools.png import FrameSize, encode_png
 from vimeo_tools.samples import SeptupletSource, open_septuplets
 from vimeo_tools.septuplets import CENTRE_FRAME, FRAME_NUMBERS, find_keys, frame_path
 
@@ -105,6 +106,25 @@ def test_on_the_fly_in_the_other_convention(trees):
     assert not np.array_equal(source[0].lq, opened(trees, "on the fly")[0].lq)
 
 
+@pytest.mark.parametrize("scale", [2, 3, 4, 8])
+@pytest.mark.parametrize("convention", CONVENTIONS)
+def test_lq_of_a_crop_equals_the_crop_of_lq(tmp_path, scale, convention):
+    # few levels: many samples lie on an exact half, where every bit of the sums counts
+    path = frame_path(tmp_path / "sequences", KEYS[0], 1)
+    path.parent.mkdir(parents=True)
+    rng = np.random.default_rng(scale)
+    for number in FRAME_NUMBERS:
+        frame = rng.choice(np.array([0, 1, 2, 254, 255], np.uint8), (72, 120, 3))
+        path.with_name(f"im{number}.png").write_bytes(encode_png(frame))
+    source = open_septuplets(tmp_path / "sequences", None, None, scale=scale, convention=convention)
+    whole = source[0]
+    for top, left in [(0, 0), (1, 2), (72 // scale - 5, 120 // scale - 5), (3, 0)]:
+        part = source.read(0, Augmentation(top, left, side=5))
+        assert np.array_equal(part.lq, whole.lq[..., top : top + 5, left : left + 5])
+        top, left, side = scale * top, scale * left, scale * 5
+        assert np.array_equal(part.gt, whole.gt[..., top : top + side, left : left + side])
+
+
 @pytest.mark.parametrize("backing", BACKINGS)
 @pytest.mark.parametrize("crop", [5, None])
 def test_reading_a_view_equals_the_view_of_the_whole(trees, backing, crop):
@@ -137,9 +157,9 @@ class Counting(SeptupletFolder):
         super().__init__(root)
         self.names = []
 
-    def read(self, name):
+    def read_part(self, name, size, box):
         self.names.append(name)
-        return super().read(name)
+        return super().read_part(name, size, box)
 
 
 def test_on_the_fly_each_gt_frame_is_decoded_once(trees):
