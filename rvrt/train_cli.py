@@ -80,8 +80,8 @@ def _train(
     from rvrt.trainer import Trainer
 
     device.use(target)
+    world = device.init_world()  # before any operation, as Ascend wants it
     device.check_dtype(config.train.precision)
-    world = device.init_world()
 
     def say(line: str) -> None:
         if world.is_main:
