@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from rvrt.config import MODEL_PRESETS, NetworkConfig, RVRTConfig
+from rvrt.config import MODEL_PRESETS, Execution, NetworkConfig, RVRTConfig
 from rvrt.errors import ConfigError
 
 _FRAMES = 14  # of a septuplet mirrored in time
@@ -148,6 +148,7 @@ class LoopConfig:
             self.precision in ("float32", "float16"),
             f"precision={self.precision!r}: expected float32 or float16",
         )
+        Execution(recompute=self.recompute)  # it checks the names of the parts
         _check(0 <= self.seed < 2**32, f"seed={self.seed}: expected 0 to 4294967295")
 
 

@@ -66,6 +66,7 @@ def test_the_published_recipe(name):
         (LoopConfig, {"clip_norm": 0.0}, "clip_norm=0"),
         (LoopConfig, {"ema": 1.0}, "ema=1"),
         (LoopConfig, {"precision": "bfloat16"}, "float32 or float16"),
+        (LoopConfig, {"recompute": ("everything",)}, "recompute='everything': expected one of all"),
         (LoopConfig, {"loss_scale": 0.5}, "loss_scale=0.5"),
         (LoopConfig, {"seed": -1}, "seed=-1"),
         (OptimiserConfig, {"lr": 0.0}, "lr=0"),
