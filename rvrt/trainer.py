@@ -233,7 +233,7 @@ class Trainer:
     @property
     def _shown(self) -> nn.Cell:
         """The network that is validated and exported."""
-        return self._average or self._network
+        return self._network if self._average is None else self._average
 
     def _export(self, name: str) -> None:
         arrays = {p.name: p.asnumpy() for p in self._shown.get_parameters()}
