@@ -278,7 +278,7 @@ def _debug(preset: str, steps: int, crop: int) -> TrainConfig:
         data=DataConfig(lq=None, crop=crop, frames=_TWO_CLIPS),
         train=LoopConfig(steps=steps, batch_size=1, clip_norm=1.0, recompute=()),
         optimiser=OptimiserConfig(lr=5e-4),
-        validation=ValidationConfig(every=50, clips=3),
+        validation=ValidationConfig(every=steps // 4, clips=3),
         checkpoints=CheckpointConfig(every=50),
         journal=JournalConfig(every=1),
     )
@@ -287,6 +287,6 @@ def _debug(preset: str, steps: int, crop: int) -> TrainConfig:
 TRAIN_PRESETS: dict[str, TrainConfig] = {
     "rvrt": TrainConfig("rvrt", MODEL_PRESETS["rvrt"]),
     "rvrt-light": TrainConfig("rvrt-light", MODEL_PRESETS["rvrt-light"]),
-    "rvrt-debug": _debug("rvrt-debug", steps=250, crop=36),
-    "rvrt-light-debug": _debug("rvrt-light-debug", steps=700, crop=32),
+    "rvrt-debug": _debug("rvrt-debug", steps=240, crop=36),
+    "rvrt-light-debug": _debug("rvrt-light-debug", steps=640, crop=32),
 }
