@@ -235,7 +235,9 @@ def load_arrays(network: nn.Cell, arrays: Arrays, source: object, only: str = ""
     chosen = {name: array for name, array in arrays.items() if name.startswith(only)}
     require_match(expected, {name: array.shape for name, array in chosen.items()}, source)
     parameters = {name: ms.Parameter(ms.Tensor(array), name=name) for name, array in chosen.items()}
-    not_filled, not_used = ms.load_param_into_net(network, parameters, strict_load=True)
+    # Given the whole network, MindSpore warns of every parameter that stays as it is.
+    part = network.get_sub_cell(only.rstrip(".")) if only else network
+    not_filled, not_used = ms.load_param_into_net(part, parameters, strict_load=True)
     left = [name for name in (*not_filled, *not_used) if name.startswith(only)]
     if left:
         raise CheckpointError(f"{source}: MindSpore did not load {len(left)}: {_first(left)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import sys
 import time
@@ -138,9 +139,11 @@ def _report(summary: TrainSummary, output: Path, steps: int) -> None:
     if summary.skipped:
         click.echo(f"{summary.skipped} steps were skipped: loss or gradients were not finite")
     if summary.best:
+        beside = summary.bicubic_psnr_y
         click.echo(
-            f"best: {summary.best['psnr_y']:.2f} dB on Y at step {summary.best['step']} "
-            f"(bicubic {summary.bicubic_psnr_y:.2f}), in {output / 'best.safetensors'}"
+            f"best: {summary.best['psnr_y']:.2f} dB on Y at step {summary.best['step']}"
+            + ("" if math.isnan(beside) else f" (bicubic {beside:.2f})")
+            + f", in {output / 'best.safetensors'}"
         )
     if summary.stopped:
         click.echo("stopped, and saved; the same command goes on")

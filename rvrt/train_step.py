@@ -85,8 +85,9 @@ class TrainStep:
             "spynet": [p for p in everything if p.name.startswith(_FLOW)],
         }
         self._adams = {name: self._adam(params) for name, params in groups.items() if params}
-        self._ema = list(average_network.get_parameters()) if average_network else []
-        self._reset_average()
+        self._ema = [] if average_network is None else list(average_network.get_parameters())
+        for mean, weight in zip(self._ema, network.get_parameters(), strict=False):
+            ops.assign(mean, weight)
         half = config.train.precision == "float16"
         self.counters = Counters(loss_scale=config.train.loss_scale if half else 1.0)
         self._scaled = half
@@ -223,7 +224,3 @@ class TrainStep:
             keep = self._config.train.ema
             for mean, weight in zip(self._ema, self._network.get_parameters(), strict=True):
                 ops.assign(mean, mean + (weight - mean) * (1 - keep))
-
-    def _reset_average(self) -> None:
-        for mean, weight in zip(self._ema, self._network.get_parameters(), strict=False):
-            ops.assign(mean, weight)

@@ -225,11 +225,7 @@ class Trainer:
         result: ValidationResult = validate(self._shown, self._clips, sheet)
         journal.write(done, **dataclasses.asdict(result))
         self._bicubic = result.bicubic_psnr_y
-        # Written this way round, a NaN is never the best.
-        if (
-            not result.psnr_y <= self._best.get("psnr_y", -math.inf)
-            and result.psnr_y == result.psnr_y
-        ):
+        if result.psnr_y > self._best.get("psnr_y", -math.inf):  # a NaN is never the best
             self._best = {"psnr_y": result.psnr_y, "step": done}
             self._export(_BEST)
         write_curves(self._folder)
@@ -237,7 +233,7 @@ class Trainer:
     @property
     def _shown(self) -> nn.Cell:
         """The network that is validated and exported."""
-        return self._average or self._network
+        return self._network if self._average is None else self._average
 
     def _export(self, name: str) -> None:
         arrays = {p.name: p.asnumpy() for p in self._shown.get_parameters()}

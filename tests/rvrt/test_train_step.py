@@ -7,10 +7,13 @@ import pytest
 from mindspore import Parameter, Tensor, nn, ops
 
 from rvrt.errors import CheckpointError
+from rvrt.models import build_model
 from rvrt.overrides import override
 from rvrt.recipe import TRAIN_PRESETS
 from rvrt.schedule import cosine
 from rvrt.train_step import TrainStep
+from tests.rvrt.tiny_training import tiny_config
+from vimeo_tools.samples import open_septuplets
 
 EPS = 1e-9
 
@@ -260,6 +263,18 @@ def test_a_state_of_another_network_is_refused():
     arrays, counters = TrainStep(Affine(), config()).state()
     with pytest.raises(CheckpointError, match="missing"):
         TrainStep(Affine(flow=False), config()).load(arrays, counters)
+
+
+def test_overfits_one_clip(drawn):
+    """The photographic negative of one clip: nothing but learning gives it."""
+    how = tiny_config(drawn, train={"steps": 35}, optimiser={"lr": 5e-3})
+    clip = open_septuplets(drawn / "sequences", None, drawn / "sep_trainlist.txt")[0]
+    lq = Tensor(clip.lq[None, :2, :, :8, :8].astype(np.float32) / 255)
+    gt = Tensor(clip.gt[None, :2, :, :32, :32].astype(np.float32) / 255)
+    ms.set_seed(0)
+    step = TrainStep(build_model(how.model), how)
+    loss = [step(lq, 1 - gt, number).loss for number in range(35)]
+    assert loss[-1] < 0.5 * loss[0]
 
 
 def test_state_is_a_copy():

@@ -13,7 +13,7 @@ TINY = {
         "upsample_dim": 8,
         "mlp_ratio": 1,
     },
-    "data": {"crop": 8, "frames": 2, "workers": 1},
+    "data": {"crop": 8, "frames": 4, "workers": 1},
     "train": {"steps": 4, "batch_size": 1, "micro_batch": 1},
     "validation": {"clips": 0},
 }
