@@ -56,7 +56,8 @@ class DataConfig:
         convention: of LQ made as GT is read, "double" or "uint8".
         crop: side of the square crop in LQ pixels.
         reverse, flip_horizontal, flip_vertical, transpose: probabilities, 0 to 1.
-        frames: of the 14 of a mirrored septuplet, how many are trained on, from the first; even.
+        frames: of the 14 of a mirrored septuplet, how many are trained on, the middle ones; even.
+            They are a mirrored sequence too, so that half of their optical flow is free.
         workers: processes that decode, for each rank; None: as many as there are processors for
             it, and at most 4.
     """
@@ -277,7 +278,7 @@ def _debug(preset: str, steps: int, crop: int) -> TrainConfig:
         MODEL_PRESETS[preset],
         data=DataConfig(lq=None, crop=crop, frames=_TWO_CLIPS),
         train=LoopConfig(steps=steps, batch_size=1, clip_norm=1.0, recompute=()),
-        optimiser=OptimiserConfig(lr=5e-4),
+        optimiser=OptimiserConfig(lr=1e-3),
         validation=ValidationConfig(every=steps // 4, clips=3),
         checkpoints=CheckpointConfig(every=50),
         journal=JournalConfig(every=1),
@@ -287,6 +288,6 @@ def _debug(preset: str, steps: int, crop: int) -> TrainConfig:
 TRAIN_PRESETS: dict[str, TrainConfig] = {
     "rvrt": TrainConfig("rvrt", MODEL_PRESETS["rvrt"]),
     "rvrt-light": TrainConfig("rvrt-light", MODEL_PRESETS["rvrt-light"]),
-    "rvrt-debug": _debug("rvrt-debug", steps=240, crop=36),
-    "rvrt-light-debug": _debug("rvrt-light-debug", steps=640, crop=32),
+    "rvrt-debug": _debug("rvrt-debug", steps=280, crop=36),
+    "rvrt-light-debug": _debug("rvrt-light-debug", steps=600, crop=32),
 }

@@ -80,7 +80,9 @@ def batches(
     )
     workers = data.workers or max(1, min(_WORKERS, available_workers() // world.size))
     for batch in create_dataset(source, plan, workers):
-        yield batch["lq"][:, : data.frames], batch["gt"][:, : data.frames]
+        first = (batch["lq"].shape[1] - data.frames) // 2
+        middle = slice(first, first + data.frames)
+        yield batch["lq"][:, middle], batch["gt"][:, middle]
 
 
 def validation_clips(config: TrainConfig) -> list[ValidationClip]:

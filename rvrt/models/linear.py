@@ -90,7 +90,10 @@ class Conv(nn.Cell):
         super().__init__()
         shape = (outputs, inputs, 1, kernel, kernel) if video else (outputs, inputs, kernel, kernel)
         bound = 1 / math.sqrt(inputs * kernel * kernel)
-        self.weight = Parameter(initializer("zeros" if zero else HeUniform(math.sqrt(5)), shape))
+        # Video convolutions keep the variance of their input, so that a fresh network learns at
+        # once; the optical flow begins small, as PyTorch's default has it.
+        fresh = HeUniform(0 if video else math.sqrt(5))
+        self.weight = Parameter(initializer("zeros" if zero else fresh, shape))
         self.bias = Parameter(initializer("zeros" if zero else Uniform(bound), (outputs,)))
         self.inputs, self.outputs, self.slope = inputs, outputs, slope
         self.kernel, self.taps = (kernel, kernel), kernel * kernel

@@ -17,6 +17,8 @@ from rvrt.models.propagation import BRANCHES, Clips, propagate
 from rvrt.models.rstb import RSTBWithInputConv
 from rvrt.models.upsampler import Upsampler
 
+_FIRST_DETAIL = 0.1
+
 
 def check_input(x_BTCHW: Tensor, min_size: int, name: str) -> None:  # noqa: N803
     """Raise ValueError for frames that the network cannot take."""
@@ -68,6 +70,8 @@ class Skeleton(nn.Cell):
         )
         self.upsampler = Upsampler(config.upsample_dim, config.upscale, mb)
         self.conv_last = Conv(config.upsample_dim, 3, 3, chunk_mb=mb)
+        for parameter in self.conv_last.get_parameters():  # begin near the bilinear enlargement
+            parameter.set_data(parameter * _FIRST_DETAIL)
         self._recompute(execution.recompute)
 
     def _recompute(self, parts: tuple[str, ...]) -> None:
