@@ -134,7 +134,6 @@ _DEBUG = {
     "window_size": (2, 4, 4),
     "num_heads": (2, 2, 2),
     "attention_heads": 4,
-    "num_blocks": (1, 1, 1),
 }
 
 MODEL_PRESETS: dict[str, NetworkConfig] = {
