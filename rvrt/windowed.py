@@ -38,7 +38,8 @@ class WindowedNetwork:
 
     def _run(self, window: Picture, *flows: Picture) -> Picture:
         given = tuple(ms.Tensor(np.ascontiguousarray(maps).reshape(-1, 2)) for maps in flows)
-        restored: Picture = self._network(ms.Tensor(window[None]), given or None).asnumpy()[0]
+        inputs = (ms.Tensor(window[None]), given) if given else (ms.Tensor(window[None]),)
+        restored: Picture = self._network(*inputs).asnumpy()[0]
         return restored
 
 

@@ -24,6 +24,18 @@ def filled(preset):
     return network.set_train(False)
 
 
+def gentle(preset):
+    """A network with PyTorch's default weights, which answer little to what is far away."""
+    ms.set_seed(0)
+    network = build_model(MODEL_PRESETS[preset])
+    for parameter in network.get_parameters():
+        if parameter.name.startswith("conv_last."):
+            parameter.set_data(parameter * 10)
+        if len(parameter.shape) == 5:
+            parameter.set_data(parameter * 6**-0.5)
+    return network.set_train(False)
+
+
 def moving_texture():
     rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH]
     frames = [
@@ -54,9 +66,8 @@ def test_tiled_equals_untiled_away_from_the_seam(preset, plan):
 
 
 def test_no_seam_on_a_gradient():
-    """Cut in space and time; fresh weights, since those of `filled` tell any two clips apart."""
-    ms.set_seed(0)
-    network = build_model(MODEL_PRESETS["rvrt-light-debug"]).set_train(False)
+    """Cut in space and time; those of `filled` tell any two clips apart."""
+    network = gentle("rvrt-light-debug")
     frames, height, width = 8, 8, 96
     ramp = np.add.outer(np.arange(frames), np.add.outer(np.arange(height), np.arange(width)))
     clip = np.repeat(ramp[:, None] / ramp.max(), 3, axis=1).astype(np.float32)
@@ -109,7 +120,7 @@ class GivesItsFlow(ms.nn.Cell):
         super().__init__()
         self.spynet = Brightness()
 
-    def construct(self, frames, flows):
+    def construct(self, frames, flows=None):
         backward = flows[1] if flows else self.spynet(frames[0, :-1], frames[0, 1:])
         return backward.reshape(1, FRAMES - 1, -1, 2)
 
