@@ -271,8 +271,7 @@ def _round_as_double(frame: Array, sums: FloatArray, scale: float) -> Array:
     """Round exact sums; an exact half falls as MATLAB's own rounding errors make it fall."""
     shifted = round_half_up(sums, 255)
     rounded = shifted.astype(np.uint8)
-    # several times faster than argwhere, which counts in all dimensions
-    found = np.flatnonzero((shifted == rounded) & (shifted > 0))
+    found = np.flatnonzero((shifted == rounded) & (shifted > 0))  # faster than argwhere
     ties = np.stack(np.unravel_index(found, rounded.shape), axis=1)
     rows, columns = (
         contributions(n, m, scale, *_BICUBIC)
