@@ -18,7 +18,7 @@ from vimeo_tools.annotations import read_list
 from vimeo_tools.errors import FrameError, SettingsError
 from vimeo_tools.imresize import CONVENTIONS, Convention, downscale
 from vimeo_tools.lmdb_store import LmdbReader
-from vimeo_tools.png import Box, FrameSize, decode_png, read_file
+from vimeo_tools.png import decode_png, read_file
 from vimeo_tools.septuplets import (
     FRAME_NUMBERS,
     KEY_PROFILES,
@@ -74,11 +74,11 @@ class SeptupletFolder:
 
     def read(self, name: str) -> Frame:
         """As `FrameSource.read`."""
-        return decode_png(read_file(self._path(name)))
+        return decode_png(self.read_data(name))
 
-    def read_part(self, name: str, size: FrameSize, box: Box) -> Frame:
-        """The part ``box``, (h, w, 3) uint8, of a frame that must be of ``size``."""
-        return decode_png(read_file(self._path(name)), size, box)
+    def read_data(self, name: str) -> bytes:
+        """The PNG of a frame, as it is stored."""
+        return read_file(self._path(name))
 
     def where(self, name: str) -> str:
         """As `FrameSource.where`."""
@@ -104,11 +104,11 @@ class LmdbFrames:
 
     def read(self, name: str) -> Frame:
         """As `FrameSource.read`."""
-        return decode_png(self._reader.read(*_NAMES.parse(name)))
+        return decode_png(self.read_data(name))
 
-    def read_part(self, name: str, size: FrameSize, box: Box) -> Frame:
-        """As `SeptupletFolder.read_part`."""
-        return decode_png(self._reader.read(*_NAMES.parse(name)), size, box)
+    def read_data(self, name: str) -> bytes:
+        """As `SeptupletFolder.read_data`."""
+        return self._reader.read(*_NAMES.parse(name))
 
     def where(self, name: str) -> str:
         """As `FrameSource.where`."""

@@ -10,6 +10,7 @@ import io
 import re
 import struct
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -65,6 +66,10 @@ class FrameSize:
         """Raise a FrameError unless ``found`` is this size."""
         if found != self:
             raise FrameError(f"the frame is {found}, need {self}")
+
+
+# From a checked PNG to (H, W, 3) uint8; raises a FrameError.
+Decoder = Callable[[bytes], npt.NDArray[np.uint8]]
 
 
 class Box(NamedTuple):
@@ -152,15 +157,24 @@ def read_file(path: Path) -> bytes:
         raise FrameError(_reading_problem(error)) from None
 
 
+def decode_with_pillow(data: bytes) -> npt.NDArray[np.uint8]:
+    """The usual `Decoder`."""
+    try:
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
+            return np.asarray(image)
+    except (OSError, SyntaxError, ValueError, zlib.error) as error:
+        raise FrameError(f"the PNG cannot be decoded: {error}") from None
+
+
 def decode_png(
-    data: bytes, size: FrameSize | None = None, box: Box | None = None
+    data: bytes, size: FrameSize | None = None, decode: Decoder = decode_with_pillow
 ) -> npt.NDArray[np.uint8]:
     """(H, W, 3) uint8 of an 8-bit RGB PNG.
 
     Args:
         data: the file.
         size: what it must be; checked before anything is decompressed.
-        box: the part that is wanted; the rest is decoded but not copied.
+        decode: what decompresses it, once it has been checked.
 
     Raises:
         FrameError: as `check_png`, of another size, or the picture data cannot be decompressed.
@@ -168,14 +182,7 @@ def decode_png(
     found = check_png(data)
     if size is not None:
         size.check(found)
-    try:
-        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
-            if box is None:
-                return np.asarray(image)
-            corner = (box.left + box.width, box.top + box.height)
-            return np.asarray(image.crop((box.left, box.top, *corner)))
-    except (OSError, SyntaxError, ValueError, zlib.error) as error:
-        raise FrameError(f"the PNG cannot be decoded: {error}") from None
+    return decode(data)
 
 
 def encode_png(image: npt.NDArray[np.uint8]) -> bytes:

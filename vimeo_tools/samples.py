@@ -23,7 +23,7 @@ from vimeo_tools.frames import (
     open_source,
 )
 from vimeo_tools.imresize import Convention
-from vimeo_tools.png import Box, FrameSize
+from vimeo_tools.png import Box, Decoder, FrameSize, decode_png, decode_with_pillow
 from vimeo_tools.septuplets import FRAME_NUMBERS, FRAMES_PER_CLIP, merge_keys
 
 _AS_THEY_ARE = Augmentation()
@@ -79,8 +79,18 @@ class SeptupletSource:
     def __getitem__(self, index: int) -> Clip:
         return self.read(index)
 
-    def read(self, index: int, augmentation: Augmentation = _AS_THEY_ARE) -> Clip:
+    def read(
+        self,
+        index: int,
+        augmentation: Augmentation = _AS_THEY_ARE,
+        decode: Decoder = decode_with_pillow,
+    ) -> Clip:
         """The clip at ``index``, cropped, turned and reversed as drawn; not mirrored.
+
+        Args:
+            index: from 0.
+            augmentation: what was drawn.
+            decode: what decompresses the PNGs.
 
         Raises:
             IndexError: there is no such clip.
@@ -92,22 +102,19 @@ class SeptupletSource:
         key = self.keys[index]
         margin = self._lq.margin if isinstance(self._lq, LqFromGt) else 0
         box, inside = crop_box(augmentation, self.lq_size, margin)
-        gt_box = box.times(self.scale)
+        gt_part = _Part(self.gt_size, box.times(self.scale), decode)
         if isinstance(self._lq, LqFromGt):
-            gt = dict(zip(order, self._read_gt(key, order, gt_box), strict=True))
+            gt = dict(zip(order, gt_part.read(self._gt, key, order), strict=True))
             gt_frames = [gt[number] for number in gt_order]
             # After the last decode: in turns, both kinds of work are slower.
             lq_frames = [self._lq.shrink(frame) for frame in gt.values()]
         else:
-            gt_frames = self._read_gt(key, gt_order, gt_box)
-            lq_frames = _read_clip(self._lq, key, order, self.lq_size, box)
+            gt_frames = gt_part.read(self._gt, key, gt_order)
+            lq_frames = _Part(self.lq_size, box, decode).read(self._lq, key, order)
         clip = self.blank(augmentation)
         _fill(clip.lq, [turn(frame, inside) for frame in lq_frames])
         _fill(clip.gt, [turn(frame, inside, self.scale) for frame in gt_frames])
         return clip
-
-    def _read_gt(self, key: str, numbers: Sequence[int], box: Box) -> list[Frame]:
-        return _read_clip(self._gt, key, numbers, self.gt_size, box)
 
     def blank(self, augmentation: Augmentation = _AS_THEY_ARE) -> Clip:
         """Arrays of the shapes that `read` returns, not filled."""
@@ -170,14 +177,21 @@ def _size(source: ClipFrames | LqFromGt, name: str) -> FrameSize:
         return FrameSize(*source.read(name).shape[:2])
 
 
-def _read_clip(
-    source: ClipFrames, key: str, numbers: Sequence[int], size: FrameSize, box: Box
-) -> list[Frame]:
-    frames = []
-    for name in clip_names(key, numbers):
-        with _naming(source, name):
-            frames.append(source.read_part(name, size, box))
-    return frames
+class _Part(NamedTuple):
+    """What is wanted of each frame, which must be of ``size``."""
+
+    size: FrameSize
+    box: Box
+    decode: Decoder
+
+    def read(self, source: ClipFrames, key: str, numbers: Sequence[int]) -> list[Frame]:
+        """The part, (h, w, 3) uint8, of those frames of a clip."""
+        frames = []
+        for name in clip_names(key, numbers):
+            with _naming(source, name):
+                frame = decode_png(source.read_data(name), self.size, self.decode)
+                frames.append(self.box.of(frame))
+        return frames
 
 
 @contextlib.contextmanager

@@ -1,22 +1,27 @@
 """The feed through MindSpore: columns, order over workers and ranks."""
 
+import io
+import struct
+import zlib
+
 import numpy as np
 import pytest
+from PIL import Image, PngImagePlugin
 
 from tests.vimeo_tools.noise import read_frames, write_noise
 from vimeo_tools import downscale
 from vimeo_tools.augment import AugmentConfig, augment
-from vimeo_tools.errors import SettingsError
+from vimeo_tools.errors import FrameError, SettingsError
 from vimeo_tools.jobs import available_workers
 from vimeo_tools.order import Evaluation, Sample, Training
 from vimeo_tools.pack import PackPlan, pack
-from vimeo_tools.png import FrameSize
+from vimeo_tools.png import FrameSize, decode_with_pillow, encode_png
 from vimeo_tools.samples import open_septuplets
 from vimeo_tools.septuplets import FRAME_NUMBERS, find_keys
 
 pytest.importorskip("mindspore")
 
-from vimeo_tools.feed import create_dataset
+from vimeo_tools.feed import create_dataset, decode_with_mindspore
 
 # MindSpore forks its workers in a process with threads, which Python 3.12 warns of.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -201,3 +206,59 @@ def test_a_plan_must_fit_the_clips(gt, plan, message):
 def test_training_needs_all_gt_frames(gt):
     with pytest.raises(SettingsError, match="training needs all 7"):
         create_dataset(open_septuplets(gt, gt_numbers=[4]), Training(1, CROP))
+
+
+# --- MindSpore's decoder ------------------------------------------------------------------------
+
+
+def png_with(picture, **options):
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "PNG", **options)
+    return buffer.getvalue()
+
+
+def turned_by_metadata():
+    """Says that it is to be shown turned by a quarter, and with a gamma."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    chunks = PngImagePlugin.PngInfo()
+    chunks.add(b"gAMA", (20000).to_bytes(4, "big"))
+    return {"exif": exif, "pnginfo": chunks}
+
+
+@pytest.mark.parametrize("height, width", [(1, 1), (9, 14), (64, 31)])
+@pytest.mark.parametrize(
+    "options", [{}, {"compress_level": 0}, {"transparency": (1, 2, 3)}, turned_by_metadata()]
+)
+def test_it_decodes_what_pillow_decodes(height, width, options):
+    rng = np.random.default_rng(height)
+    noise = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+    smooth = np.sort(noise, axis=1)  # chooses other filters
+    for picture in (noise, smooth):
+        data = png_with(picture, **options)
+        assert np.array_equal(decode_with_mindspore(data), picture)
+        assert np.array_equal(decode_with_pillow(data), picture)
+
+
+def test_it_decodes_interlaced_pictures():
+    """Seven passes over 5 x 3 pixels, written by hand: Pillow writes none."""
+    picture = np.arange(45, dtype=np.uint8).reshape(5, 3, 3)
+    assert np.array_equal(decode_with_mindspore(interlaced(picture)), picture)
+
+
+def interlaced(picture):
+    passes = [(0, 8, 0, 8), (0, 8, 4, 8), (4, 8, 0, 4), (0, 4, 2, 4), (2, 4, 0, 2), (0, 2, 1, 2)]
+    parts = [picture[r::rs, c::cs] for r, rs, c, cs in [*passes, (1, 2, 0, 1)]]
+    rows = b"".join(b"\0" + row.tobytes() for part in parts if part.size for row in part)
+    header = struct.pack(">IIBBBBB", picture.shape[1], picture.shape[0], 8, 2, 0, 0, 1)
+    chunks = [b"IHDR" + header, b"IDAT" + zlib.compress(rows), b"IEND"]
+    return encode_png(picture)[:8] + b"".join(
+        struct.pack(">I", len(c) - 4) + c + struct.pack(">I", zlib.crc32(c)) for c in chunks
+    )
+
+
+@pytest.mark.parametrize("length", [0, 11, 200])
+def test_it_refuses_what_it_cannot_decompress(length):
+    whole = png_with(np.random.default_rng(0).integers(0, 256, (9, 14, 3), dtype=np.uint8))
+    with pytest.raises(FrameError, match="picture data are damaged"):
+        decode_with_mindspore(whole[:41] + bytes(length) + whole[-12:])
