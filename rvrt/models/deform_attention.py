@@ -16,7 +16,7 @@ import numpy as np
 from mindspore import Tensor, nn, ops
 
 from rvrt.config import Execution, RVRTConfig
-from rvrt.models.flow_warp import cells, split_position
+from rvrt.models.flow_warp import bordered, split_position
 from rvrt.models.linear import Conv, Linear, linear
 from rvrt.models.rows import as_constant, gather_rows
 from rvrt.models.rstb import Mlp
@@ -61,13 +61,13 @@ def plan_pixel(batch: int, h: int, w: int, axis: int) -> np.ndarray:
 
 
 def plan_first_row(batch: int, h: int, w: int, groups: int, taps: int) -> np.ndarray:
-    """First row of the (frame, cell, group) table that each sample reads, cell (0, 0).
+    """Row of the first pixel, in frames as `bordered` has them, of the frame each sample reads.
 
     Slot n of output frame j reads frame (n + j) mod 2: (P, G*S) float32.
     """
     frame = np.arange(2 * batch)
     read = frame[:, None] // 2 * 2 + (frame[:, None] + np.arange(_SLOTS)) % 2
-    first = (read * (h + 1) * (w + 1) + (w + 2))[:, None, :] * groups
+    first = (read * (h + 2) * (w + 2) + (w + 3))[:, None, :] * groups
     rows = first + np.arange(groups)[:, None]
     rows = np.repeat(np.repeat(rows, h * w, 0), taps, 2)
     return rows.reshape(2 * batch * h * w, -1).astype(np.float32)
@@ -135,8 +135,8 @@ class GuidedDeformableAttention(nn.Cell):
         guide = (q_PC, warped_1_PC, warped_2_PC, flow_1_P2, flow_2_P2)
         hidden = self._hidden(guide, frames)
         q = self.proj_q(q_PC)
-        k = cells(self.proj_k(k_PC), frames, self.groups // 2)
-        v = cells(self.proj_v(v_PC), frames, self.groups // 2)
+        k = bordered(self.proj_k(k_PC), frames, self.groups // 2)
+        v = bordered(self.proj_v(v_PC), frames, self.groups // 2)
         flow_x = ops.cat((flow_1_P2[:, 0:1], flow_2_P2[:, 0:1]), 1)
         flow_y = ops.cat((flow_1_P2[:, 1:2], flow_2_P2[:, 1:2]), 1)
         base = (ops.cat((flow_y, _pixel(*shape, 0)), 1), ops.cat((flow_x, _pixel(*shape, 1)), 1))
@@ -152,7 +152,7 @@ class GuidedDeformableAttention(nn.Cell):
             places = [
                 self._place(y + base_y, x + base_x, first[start:stop], h, w) for y, x in offsets
             ]
-            out += [self.attend(q[start:stop], k, v, *places[0], *places[1])]
+            out += [self.attend(q[start:stop], k, v, w, *places[0], *places[1])]
             mean_y += [self._mean_offset(offsets[0][0], offsets[1][0])]
             mean_x += [self._mean_offset(offsets[0][1], offsets[1][1])]
         aligned = self.proj(_join(out))
@@ -190,7 +190,7 @@ class GuidedDeformableAttention(nn.Cell):
         y0, fy = split_position(y, h)
         x0, fx = split_position(x, w)
         groups = self.groups // 2
-        row = y0 * float((w + 1) * groups) + x0 * float(groups) + first
+        row = y0 * float((w + 2) * groups) + x0 * float(groups) + first
         return ops.cast(row, ms.int32), fy, fx
 
     def _mean_offset(self, k_offset: Tensor, v_offset: Tensor) -> Tensor:
@@ -219,7 +219,7 @@ def _join(parts: list[Tensor]) -> Tensor:
 
 def check_size(batch: int, h: int, w: int, groups: int) -> None:
     """Raise ValueError where the sample table has more rows than float32 can count."""
-    rows = 2 * batch * (h + 1) * (w + 1) * (groups // 2)
+    rows = 2 * batch * (h + 2) * (w + 2) * (groups // 2)
     if rows >= _EXACT_INDEX:
         raise ValueError(
             f"a batch of {batch} with frames of {h}x{w} gives the deformable attention {rows} rows "

@@ -11,32 +11,45 @@ from mindspore import Tensor, nn, ops
 from rvrt.models.rows import Shape, as_constant, gather_rows, with_zero_row
 
 
-def plan_corners(n: int, h: int, w: int, groups: int) -> np.ndarray:
-    """Rows of the 2 x 2 pixels of every cell of frames with a border of zeros around them.
+def plan_border(n: int, h: int, w: int, groups: int) -> np.ndarray:
+    """Rows (frame, y, x, group) of frames with a border of one pixel.
 
-    Cells start at y = -1 .. H-1 and x = -1 .. W-1. Rows are counted (frame, y, x, group), the zero
-    row comes last: (N*(H+1)*(W+1)*groups*4,) int32 in the order cell, group, corner.
+    Returns:
+        (N*(H+2)*(W+2)*groups,) int32; N*H*W*groups, the zero row, on the border.
     """
-    padded = np.full((n, h + 2, w + 2), -1)
-    padded[:, 1:-1, 1:-1] = np.arange(n * h * w).reshape(n, h, w)
-    corners = np.stack(
-        [padded[:, i : i + h + 1, j : j + w + 1] for i in (0, 1) for j in (0, 1)], -1
-    )
-    rows = corners[:, :, :, None, :] * groups + np.arange(groups)[:, None]
-    return np.where(rows < 0, n * h * w * groups, rows).reshape(-1).astype(np.int32)
+    pixel = np.full((n, h + 2, w + 2, 1), -1)
+    pixel[:, 1:-1, 1:-1, 0] = np.arange(n * h * w).reshape(n, h, w)
+    rows = np.where(pixel < 0, n * h * w * groups, pixel * groups + np.arange(groups))
+    return rows.reshape(-1).astype(np.int32)
 
 
-_corners = as_constant(plan_corners)
+_border = as_constant(plan_border)
 
 
-def cells(x_PC: Tensor, shape: Shape, groups: int = 1) -> Tensor:  # noqa: N803
-    """Frames (P, groups*C) as rows that hold the 2 x 2 pixels of a cell: (cells*groups, 4*C).
+def bordered(x_PC: Tensor, shape: Shape, groups: int = 1) -> Tensor:  # noqa: N803
+    """Frames (P, groups*C) with a border of zeros, as rows (N*(H+2)*(W+2)*groups, C).
 
-    One sample is then one row, whatever its place, and zeros beyond the border need no test.
+    A sample beyond the frame then needs no test: its four pixels are rows like any others.
     """
     rows = x_PC.reshape(-1, x_PC.shape[1] // groups)
-    table = _corners(shape[0], shape[1], shape[2], groups)
-    return gather_rows(with_zero_row(rows), table).reshape(-1, 4 * rows.shape[1])
+    return gather_rows(with_zero_row(rows), _border(*shape, groups))
+
+
+def gather_corners(x_RC: Tensor, first: Tensor, w: int, groups: int = 1) -> Tensor:  # noqa: N803
+    """The four pixels around each sample.
+
+    Args:
+        x_RC: frames as `bordered` has them.
+        first: (N, S) int32, the row of each sample's upper left pixel.
+        w: width of the frames without their border.
+        groups: as given to `bordered`.
+
+    Returns:
+        (N, 4*S, C): the upper left pixels of all samples, upper right, lower left, lower right.
+    """
+    below = first + (w + 2) * groups
+    rows = ops.cat((first, first + groups, below, below + groups), 1)
+    return gather_rows(x_RC, rows)
 
 
 class _Clamp(nn.Cell):
@@ -75,18 +88,18 @@ def _plan_pixels(n: int, h: int, w: int) -> np.ndarray:
     return np.stack([np.tile(x.reshape(-1), n), np.tile(y.reshape(-1), n)])[:, :, None]
 
 
-def _plan_first_cell(frames: tuple[int, ...], h: int, w: int) -> np.ndarray:
-    """First cell of the frame that each output frame reads, for each pixel: (P, 1) float32."""
-    first = np.array(frames, np.float32) * (h + 1) * (w + 1) + (w + 2)
+def _plan_first_pixel(frames: tuple[int, ...], h: int, w: int) -> np.ndarray:
+    """Row of the first pixel of the frame that each pixel reads: (P, 1) float32."""
+    first = np.array(frames, np.float32) * (h + 2) * (w + 2) + (w + 3)
     return np.repeat(first, h * w)[:, None]
 
 
 _pixels = as_constant(_plan_pixels)
-_first_cell = as_constant(_plan_first_cell)
+_first_pixel = as_constant(_plan_first_pixel)
 
 
 def sample(
-    cells_R4C: Tensor,  # noqa: N803
+    bordered_RC: Tensor,  # noqa: N803
     flow_P2: Tensor,  # noqa: N803
     frames: tuple[int, ...],
     h: int,
@@ -95,13 +108,13 @@ def sample(
 ) -> Tensor:
     """Read each pixel at its place plus its flow (dx, dy), bilinearly: (P, C).
 
-    `frames` names, for each frame of the flow, the frame of the cells that it reads.
+    `frames` names, for each frame of the flow, which of the `bordered` frames it reads.
     """
     pixels = _pixels(len(frames), h, w)
     x0, fx = split_position(flow_P2[:, 0:1] + pixels[0], w, border)
     y0, fy = split_position(flow_P2[:, 1:2] + pixels[1], h, border)
-    cell = ops.cast(y0 * (w + 1.0) + x0 + _first_cell(frames, h, w), ms.int32)
-    corners = gather_rows(cells_R4C, cell.reshape(-1)).reshape(flow_P2.shape[0], 4, -1)
+    first = ops.cast(y0 * (w + 2.0) + x0 + _first_pixel(frames, h, w), ms.int32)
+    corners = gather_corners(bordered_RC, first, w)
     gx, gy = 1.0 - fx, 1.0 - fy
     weight = ops.cat((gy * gx, gy * fx, fy * gx, fy * fx), 1).expand_dims(1)
     out = ops.BatchMatMul()(ops.cast(weight, corners.dtype), corners)
@@ -114,7 +127,7 @@ def warp(x_PC: Tensor, flow_P2: Tensor, shape: Shape, border: bool = False) -> T
     Equal to grid sampling with aligned corners.
     """
     n, h, w = shape
-    return sample(cells(x_PC, shape), flow_P2, tuple(range(n)), h, w, border)
+    return sample(bordered(x_PC, shape), flow_P2, tuple(range(n)), h, w, border)
 
 
 def warp_clip(
@@ -128,9 +141,9 @@ def warp_clip(
     `shape` is (2*B, H, W).
     """
     n, h, w = shape
-    corners = cells(x_PC, shape)
+    pixels = bordered(x_PC, shape)
     same, other = tuple(range(n)), tuple(frame ^ 1 for frame in range(n))
-    return sample(corners, flow_1_P2, same, h, w), sample(corners, flow_2_P2, other, h, w)
+    return sample(pixels, flow_1_P2, same, h, w), sample(pixels, flow_2_P2, other, h, w)
 
 
 def plan_resize(length: int, target: int, align_corners: bool) -> np.ndarray:

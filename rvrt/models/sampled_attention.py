@@ -1,6 +1,6 @@
 """Attention of pixels to bilinear samples, without forming the samples.
 
-With the four pixels of a cell as keys, a score is bilinear in their four products with the query,
+With the four pixels around it as keys, a score is bilinear in their four products with the query,
 and a weight spreads over their four values: one gather and one batched product stand for both.
 """
 
@@ -14,13 +14,14 @@ import math
 import numpy as np
 from mindspore import Tensor, nn, ops
 
+from rvrt.models.flow_warp import gather_corners
 from rvrt.models.rows import as_constant, gather_rows, with_zero_row
 
 
 def plan_bilinear(samples: int) -> np.ndarray:
-    """Corner values (S, 4) to the coefficients of 1, fx, fy, fx*fy, each (S): (4*S, 4*S)."""
+    """Corner values (4, S) to the coefficients of 1, fx, fy, fx*fy, each (S): (4*S, 4*S)."""
     corner = np.array([[1, -1, -1, 1], [0, 1, 0, -1], [0, 0, 1, -1], [0, 0, 0, 1]], np.float32)
-    matrix = np.einsum("st,cp->scpt", np.eye(samples, dtype=np.float32), corner)
+    matrix = np.einsum("st,cp->cspt", np.eye(samples, dtype=np.float32), corner)
     return matrix.reshape(4 * samples, 4 * samples)
 
 
@@ -78,11 +79,13 @@ class SampledAttention(nn.Cell):
     def construct(
         self,
         q_QC: Tensor,  # noqa: N803
-        k_cells: Tensor,
-        v_cells: Tensor,
+        k_RD: Tensor,  # noqa: N803
+        v_RD: Tensor,  # noqa: N803
+        w: int,
         *places: Tensor,
     ) -> Tensor:
-        """(Q, C) queries; cells (rows, 4*C/G); places: row (int32), fy, fx for k, the same for v.
+        """(Q, C) queries; k, v (rows, C/G) of frames `w` pixels wide, as `bordered` has them;
+        places: row of the upper left pixel (int32), fy, fx for k, the same for v.
 
         Each of a place's three is (Q, G*S). They come one by one, because a recomputed cell gives
         no gradient to tensors in a tuple.
@@ -95,7 +98,7 @@ class SampledAttention(nn.Cell):
         else:
             q = q[:-1]
         q = q.reshape(pixels * self.groups, self.subheads, -1)
-        score = self.scores(q, self._corners(k_cells, k_place[0], pixels))
+        score = self.scores(q, self._corners(k_RD, k_place[0], w))
         score = ops.cast(score, k_place[1].dtype).reshape(pixels * unit, 4 * self.samples)
         score = self.product(score, _bilinear(self.samples)) * self._powers(k_place, pixels)
         score = self.product(score, _sum(self.samples))
@@ -103,15 +106,14 @@ class SampledAttention(nn.Cell):
         weight = self.product_t(weight, _sum(self.samples)) * self._powers(v_place, pixels)
         weight = self.product_t(weight, _bilinear(self.samples))
         weight = ops.cast(weight, q.dtype).reshape(pixels * self.groups, self.subheads, -1)
-        out = self.mix(weight, self._corners(v_cells, v_place[0], pixels)).reshape(-1, self.piece)
+        out = self.mix(weight, self._corners(v_RD, v_place[0], w)).reshape(-1, self.piece)
         if self.subheads > 1:
             out = gather_rows(out, _diagonal(pixels, self.groups, self.subheads))
         return out.reshape(pixels, self.dim)
 
-    def _corners(self, cells_: Tensor, rows: Tensor, pixels: int) -> Tensor:
-        """The cell of each sample as four keys: (Q*G, 4*S, C/G)."""
-        out = gather_rows(cells_, rows.reshape(-1))
-        return out.reshape(pixels * self.groups, 4 * self.samples, self.dim // self.groups)
+    def _corners(self, x_RD: Tensor, rows: Tensor, w: int) -> Tensor:  # noqa: N803
+        """The pixels around each sample as four keys: (Q*G, 4*S, C/G)."""
+        return gather_corners(x_RD, rows.reshape(-1, self.samples), w, self.groups)
 
     def _powers(self, place: tuple[Tensor, Tensor, Tensor], pixels: int) -> Tensor:
         """1, fx, fy, fx*fy of each sample, once for each sub-head: (Q*G*U, 4*S)."""

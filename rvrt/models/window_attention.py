@@ -95,12 +95,13 @@ def _batched_tokens(shape: VideoShape, window: Window, shifted: bool) -> np.ndar
 def plan_split(
     shape: VideoShape, window: Window, shifted: bool, heads: int, part: int
 ) -> np.ndarray:
-    """From rows of (q, k, v) x heads to windows: (B*S, h, N) int32 for part 0, 1 or 2.
+    """From rows of (q, k, v) x heads to windows: (B*S*h, N) int32 for part 0, 1 or 2.
 
     Padding points to row R, which holds what a zero token projects to.
     """
     tokens = _batched_tokens(shape, window, shifted)[:, None, :]
-    return ((tokens * 3 + part) * heads + np.arange(heads)[:, None]).astype(np.int32)
+    rows = (tokens * 3 + part) * heads + np.arange(heads)[:, None]
+    return rows.reshape(-1, tokens.shape[2]).astype(np.int32)
 
 
 def plan_merge(shape: VideoShape, window: Window, shifted: bool, heads: int) -> np.ndarray:
@@ -168,18 +169,13 @@ class WindowAttention(nn.Cell):
         qkv = linear(x_RC, self.qkv_self.weight, self.qkv_self.bias)
         bias_row = ops.cast(self.qkv_self.bias, qkv.dtype).reshape(1, -1)
         heads_RD = ops.cat((qkv, bias_row), 0).reshape(-1, self.dim // self.heads)  # noqa: N806
-        q = self._windows(heads_RD, key, 0) * self.scale
-        score = self.scores(q, self._windows(heads_RD, key, 1))
+        q, k, v = (gather_rows(heads_RD, _split(*key, part)) for part in (0, 1, 2))
+        score = self.scores(q * self.scale, k)
         score = self._biased(ops.cast(score, self.proj.weight.dtype), shape)
         weight = ops.cast(ops.softmax(score, -1), qkv.dtype)
-        out = self.mix(weight, self._windows(heads_RD, key, 2))
+        out = self.mix(weight, v)
         rows = gather_rows(out.reshape(-1, self.dim // self.heads), _merge(*key))
         return self.proj(rows.reshape(-1, self.dim))
-
-    def _windows(self, heads_RD: Tensor, key: tuple, part: int) -> Tensor:  # noqa: N803
-        table = _split(*key, part)
-        windows, heads, tokens = table.shape
-        return gather_rows(heads_RD, table.reshape(-1)).reshape(windows * heads, tokens, -1)
 
     def _biased(self, score: Tensor, shape: VideoShape) -> Tensor:
         """Position bias and mask added; score is (B*S*h, N, N)."""

@@ -1,8 +1,11 @@
 """Targets, and whether every operator that the networks use exists on all of them."""
 
 import ast
+import json
 import os
 import re
+import subprocess
+import sys
 
 import click
 import mindspore as ms
@@ -84,6 +87,25 @@ def test_a_dtype_without_kernels_is_a_value_error():
 
 def test_the_instruction_set_is_settled_before_mindspore_runs():
     assert "ONEDNN_MAX_CPU_ISA" in os.environ
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs Linux")
+def test_each_thread_of_the_cpu_has_a_processor_of_its_own():
+    script = """if True:
+        import os
+        from rvrt import device
+        device.use("CPU")
+        print(sorted(os.sched_getaffinity(0)))
+        for task in os.listdir("/proc/self/task"):
+            if open(f"/proc/self/task/{task}/comm").read().startswith(device._WORKERS):
+                print(sorted(os.sched_getaffinity(int(task))))
+    """
+    run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    everywhere, *threads = (json.loads(line) for line in run.stdout.splitlines())
+    assert everywhere == sorted(os.sched_getaffinity(0))  # what data workers inherit
+    if len(threads) != len(everywhere):
+        pytest.skip(f"{len(threads)} threads on {len(everywhere)} processors: left to the system")
+    assert sorted(threads) == [[processor] for processor in everywhere]
 
 
 def test_a_single_process_is_a_world_of_its_own(monkeypatch):

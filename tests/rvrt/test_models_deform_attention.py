@@ -4,7 +4,7 @@ from mindspore import Tensor, grad
 
 from rvrt.config import MODEL_PRESETS, Execution, RVRTConfig
 from rvrt.models import deform_attention as da
-from rvrt.models.flow_warp import cells
+from rvrt.models.flow_warp import bordered
 from rvrt.models.sampled_attention import SampledAttention
 from tests.oracles import rvrt_sampling
 from tests.rvrt.conftest import from_rows, to_rows
@@ -36,8 +36,8 @@ def attend(batch, dim, h, w, heads, groups, window):
         for part in (0, 1):
             y, x = (offset[:, Tensor(order[part, axis])] + base[axis] for axis in (0, 1))
             places += [module._place(y, x, first, h, w)]
-        k, v = (cells(rows, (2 * batch, h, w), half) for rows in (k, v))
-        return cell(q, k, v, *places[0], *places[1])
+        k, v = (bordered(rows, (2 * batch, h, w), half) for rows in (k, v))
+        return cell(q, k, v, w, *places[0], *places[1])
 
     return run
 
