@@ -271,7 +271,7 @@ MAY_CHANGE = frozenset(
 )
 
 
-def _debug(preset: str, steps: int, crop: int) -> TrainConfig:
+def _debug(preset: str, steps: int, crop: int, validations: int) -> TrainConfig:
     """Trains in minutes on two processors: single small crops, four frames, a higher rate."""
     return TrainConfig(
         preset,
@@ -279,7 +279,7 @@ def _debug(preset: str, steps: int, crop: int) -> TrainConfig:
         data=DataConfig(lq=None, crop=crop, frames=_TWO_CLIPS),
         train=LoopConfig(steps=steps, batch_size=1, clip_norm=1.0, recompute=()),
         optimiser=OptimiserConfig(lr=1e-3),
-        validation=ValidationConfig(every=steps // 4, clips=3),
+        validation=ValidationConfig(every=steps // validations, clips=3),
         checkpoints=CheckpointConfig(every=50),
         journal=JournalConfig(every=1),
     )
@@ -288,6 +288,6 @@ def _debug(preset: str, steps: int, crop: int) -> TrainConfig:
 TRAIN_PRESETS: dict[str, TrainConfig] = {
     "rvrt": TrainConfig("rvrt", MODEL_PRESETS["rvrt"]),
     "rvrt-light": TrainConfig("rvrt-light", MODEL_PRESETS["rvrt-light"]),
-    "rvrt-debug": _debug("rvrt-debug", steps=280, crop=36),
-    "rvrt-light-debug": _debug("rvrt-light-debug", steps=600, crop=32),
+    "rvrt-debug": _debug("rvrt-debug", steps=280, crop=36, validations=2),
+    "rvrt-light-debug": _debug("rvrt-light-debug", steps=600, crop=32, validations=4),
 }

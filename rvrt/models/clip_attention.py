@@ -28,7 +28,7 @@ def _tiles(side: int) -> int:
 
 
 def plan_queries(frames: int, h: int, w: int, heads: int) -> np.ndarray:
-    """Rows (pixel, head) of the queries of each tile: (S*h*Q,) int32; zero row beyond the frame."""
+    """Rows (pixel, head) of the queries of each tile: (S*h, Q) int32; zero row beyond the frame."""
     ty, tx = _tiles(h), _tiles(w)
     pixel = np.full((frames, ty * _TILE, tx * _TILE), -1)
     pixel[:, :h, :w] = np.arange(frames * h * w).reshape(frames, h, w)
@@ -37,7 +37,7 @@ def plan_queries(frames: int, h: int, w: int, heads: int) -> np.ndarray:
 
 
 def plan_keys(frames: int, h: int, w: int, window: tuple[int, int], heads: int) -> np.ndarray:
-    """Rows (pixel, head) of the keys of each tile, both frames of its clip: (S*h*N,) int32."""
+    """Rows (pixel, head) of the keys of each tile, both frames of its clip: (S*h, N) int32."""
     ty, tx = _tiles(h), _tiles(w)
     my, mx = window[0] // 2, window[1] // 2
     pixel = np.full((frames, ty * _TILE + 2 * my, tx * _TILE + 2 * mx), -1)
@@ -52,12 +52,13 @@ def plan_keys(frames: int, h: int, w: int, window: tuple[int, int], heads: int) 
 def _with_heads(pixel_SN: np.ndarray, zero_row: int, heads: int) -> np.ndarray:  # noqa: N803
     rows = pixel_SN[:, None, :] * heads + np.arange(heads)[:, None]
     outside = np.broadcast_to(pixel_SN[:, None, :] < 0, rows.shape)
-    return np.where(outside, zero_row * heads, rows).reshape(-1).astype(np.int32)
+    rows = np.where(outside, zero_row * heads, rows)
+    return rows.reshape(-1, pixel_SN.shape[1]).astype(np.int32)
 
 
 def plan_merge(frames: int, h: int, w: int, heads: int) -> np.ndarray:
     """Rows of (tile, head, query) that hold each (pixel, head): (P*h,) int32."""
-    rows = plan_queries(frames, h, w, heads)
+    rows = plan_queries(frames, h, w, heads).reshape(-1)
     inside = rows < frames * h * w * heads
     merge = np.empty(frames * h * w * heads, np.int32)
     merge[rows[inside]] = np.flatnonzero(inside)
@@ -65,14 +66,14 @@ def plan_merge(frames: int, h: int, w: int, heads: int) -> np.ndarray:
 
 
 def plan_mask(window: tuple[int, int]) -> np.ndarray:
-    """0 where a key is in the query's neighbourhood, else _MASKED: (1, Q*N) float32."""
+    """0 where a key is in the query's neighbourhood, else _MASKED: (1, Q, N) float32."""
     near = []
     for side in window:
         key, query = np.arange(_TILE + side - 1), np.arange(_TILE)[:, None]
         near.append((key >= query) & (key < query + side))
     both = near[0][:, None, :, None] & near[1][None, :, None, :]
     both = np.repeat(both.reshape(_TILE * _TILE, 1, -1), 2, 1)
-    return np.where(both, np.float32(0), np.float32(_MASKED)).reshape(1, -1)
+    return np.where(both, np.float32(0), np.float32(_MASKED)).reshape(1, _TILE * _TILE, -1)
 
 
 def plan_same(rows: int) -> np.ndarray:
@@ -119,15 +120,13 @@ class ClipAttention(nn.Cell):
         q = self._tiles(self.proj_q(q_PC) * self.scale, _queries(*frames, self.heads))
         keys = _keys(*frames, self.window, self.heads)
         k, v = self._tiles(self.proj_k(k_PC), keys), self._tiles(self.proj_v(v_PC), keys)
-        tiles = 2 * shape[0] * _tiles(shape[1]) * _tiles(shape[2]) * self.heads
-        q, k, v = (x.reshape(tiles, -1, x.shape[1]) for x in (q, k, v))
         score = ops.cast(self.scores(q, k), self.proj[0].weight.dtype)
-        score = score + gather_rows(_mask(self.window), _same(tiles)).reshape(score.shape)
+        score = score + gather_rows(_mask(self.window), _same(score.shape[0]))
         out = self.mix(ops.cast(ops.softmax(score, -1), q.dtype), v)
         out = gather_rows(out.reshape(-1, out.shape[2]), _merge(*frames, self.heads))
         aligned = self.proj(out.reshape(-1, self.inner))
         return aligned + self.mlp(aligned)
 
     def _tiles(self, x_PC: Tensor, table: Tensor) -> Tensor:  # noqa: N803
-        """Head-sized rows of the tiles."""
+        """Head-sized rows of the tiles: (S*h, Q or N, D)."""
         return gather_rows(with_zero_row(x_PC.reshape(-1, self.inner // self.heads)), table)

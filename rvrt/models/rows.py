@@ -39,7 +39,11 @@ def as_constant(plan: Callable[..., np.ndarray]) -> Callable[..., Tensor]:
 
 
 def gather_rows(x_RC: Tensor, table: Tensor) -> Tensor:  # noqa: N803
-    """Rows of `x_RC` in the order of `table` (any shape, int32): (*table.shape, C)."""
+    """Rows of `x_RC` in the order of `table` (any shape, int32): (*table.shape, C).
+
+    Let the table have the shape that is wanted: outside compiled code every operator that reads a
+    reshaped tensor copies it first.
+    """
     return ops.gather(x_RC, table, 0)
 
 

@@ -189,5 +189,4 @@ class WindowAttention(nn.Cell):
         else:
             masks = ops.tile(masks, (1, self.heads, 1))
         kinds = _kinds(shape, self.window, self.shifted, self.heads)
-        table = masks.reshape(-1, masks.shape[-1])
-        return score + gather_rows(table, kinds).reshape(score.shape)
+        return score + gather_rows(masks.reshape(-1, *score.shape[1:]), kinds)
