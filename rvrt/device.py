@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import subprocess
 from collections.abc import Callable, Iterable
@@ -75,12 +76,13 @@ def _spread_threads() -> None:
         return
     x = ops.ones((512, 512), ms.float32)
     ops.matmul(x, x).asnumpy()  # the threads start with the first work for them
-    tasks = Path("/proc/self/task").iterdir()
-    threads = [task.name for task in tasks if (task / "comm").read_text().startswith(_WORKERS)]
     processors = sorted(os.sched_getaffinity(0))
-    if len(threads) == len(processors):
-        for thread, processor in zip(threads, processors, strict=True):
-            os.sched_setaffinity(int(thread), {processor})
+    with contextlib.suppress(OSError):  # a thread has ended, or it is not allowed: as it was
+        tasks = Path("/proc/self/task").iterdir()
+        threads = [task.name for task in tasks if (task / "comm").read_text().startswith(_WORKERS)]
+        if len(threads) == len(processors):
+            for thread, processor in zip(threads, processors, strict=True):
+                os.sched_setaffinity(int(thread), {processor})
 
 
 def _reason(error: Exception) -> str:
