@@ -1,6 +1,5 @@
 """The feed through MindSpore: columns, order over workers and ranks."""
 
-import io
 import struct
 import zlib
 
@@ -9,13 +8,14 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from tests.vimeo_tools.noise import read_frames, write_noise
+from tests.vimeo_tools.png_files import assembled, saved
 from vimeo_tools import downscale
 from vimeo_tools.augment import AugmentConfig, augment
 from vimeo_tools.errors import FrameError, SettingsError
 from vimeo_tools.jobs import available_workers
 from vimeo_tools.order import Evaluation, Sample, Training
 from vimeo_tools.pack import PackPlan, pack
-from vimeo_tools.png import FrameSize, decode_with_pillow, encode_png
+from vimeo_tools.png import FrameSize, decode_with_pillow
 from vimeo_tools.samples import open_septuplets
 from vimeo_tools.septuplets import FRAME_NUMBERS, find_keys
 
@@ -211,12 +211,6 @@ def test_training_needs_all_gt_frames(gt):
 # --- MindSpore's decoder ------------------------------------------------------------------------
 
 
-def png_with(picture, **options):
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "PNG", **options)
-    return buffer.getvalue()
-
-
 def turned_by_metadata():
     """Says that it is to be shown turned by a quarter, and with a gamma."""
     exif = Image.Exif()
@@ -235,7 +229,7 @@ def test_it_decodes_what_pillow_decodes(height, width, options):
     noise = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
     smooth = np.sort(noise, axis=1)  # chooses other filters
     for picture in (noise, smooth):
-        data = png_with(picture, **options)
+        data = saved(Image.fromarray(picture), **options)
         assert np.array_equal(decode_with_mindspore(data), picture)
         assert np.array_equal(decode_with_pillow(data), picture)
 
@@ -251,14 +245,12 @@ def interlaced(picture):
     parts = [picture[r::rs, c::cs] for r, rs, c, cs in [*passes, (1, 2, 0, 1)]]
     rows = b"".join(b"\0" + row.tobytes() for part in parts if part.size for row in part)
     header = struct.pack(">IIBBBBB", picture.shape[1], picture.shape[0], 8, 2, 0, 0, 1)
-    chunks = [b"IHDR" + header, b"IDAT" + zlib.compress(rows), b"IEND"]
-    return encode_png(picture)[:8] + b"".join(
-        struct.pack(">I", len(c) - 4) + c + struct.pack(">I", zlib.crc32(c)) for c in chunks
-    )
+    return assembled(b"IHDR" + header, b"IDAT" + zlib.compress(rows), b"IEND")
 
 
 @pytest.mark.parametrize("length", [0, 11, 200])
 def test_it_refuses_what_it_cannot_decompress(length):
-    whole = png_with(np.random.default_rng(0).integers(0, 256, (9, 14, 3), dtype=np.uint8))
+    noise = np.random.default_rng(0).integers(0, 256, (9, 14, 3), dtype=np.uint8)
+    whole = saved(Image.fromarray(noise))
     with pytest.raises(FrameError, match="picture data are damaged"):
         decode_with_mindspore(whole[:41] + bytes(length) + whole[-12:])

@@ -1,6 +1,5 @@
 """PNG files: what is accepted, what is told apart, and that damage anywhere is seen."""
 
-import io
 import zlib
 
 import numpy as np
@@ -9,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from tests.vimeo_tools.png_files import assembled, chunk, saved
 from vimeo_tools.errors import FrameError, SettingsError
 from vimeo_tools.png import (
     FrameSize,
@@ -23,19 +23,11 @@ PICTURE = np.random.default_rng(0).integers(0, 256, (9, 14, 3), dtype=np.uint8)
 WHOLE = encode_png(PICTURE)
 
 
-def saved(image, **options):
-    buffer = io.BytesIO()
-    image.save(buffer, **{"format": "PNG", **options})
-    return buffer.getvalue()
-
-
 def sixteen_bit_rgb():
     """Pillow writes none, and reads it as 8-bit without a word."""
     header = b"IHDR" + (14).to_bytes(4, "big") + (9).to_bytes(4, "big") + bytes([16, 2, 0, 0, 0])
     rows = b"".join(b"\0" + bytes(14 * 6) for _ in range(9))
-    chunks = [header, b"IDAT" + zlib.compress(rows), b"IEND"]
-    parts = [(len(c) - 4).to_bytes(4, "big") + c + zlib.crc32(c).to_bytes(4, "big") for c in chunks]
-    return WHOLE[:8] + b"".join(parts)
+    return assembled(header, b"IDAT" + zlib.compress(rows), b"IEND")
 
 
 def test_round_trip():
@@ -81,9 +73,7 @@ def test_any_flipped_bit_is_seen(bit):
 
 
 def test_undecodable_data_with_right_checksums():
-    garbage = b"IDAT" + b"not deflate"
-    chunk = (11).to_bytes(4, "big") + garbage + zlib.crc32(garbage).to_bytes(4, "big")
-    data = WHOLE[:33] + chunk + WHOLE[-12:]
+    data = WHOLE[:33] + chunk(b"IDAT" + b"not deflate") + WHOLE[-12:]
     assert check_png(data) == FrameSize(9, 14)
     with pytest.raises(FrameError, match="cannot be decoded"):
         decode_png(data)
