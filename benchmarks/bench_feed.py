@@ -21,15 +21,15 @@ import numpy as np
 from PIL import Image
 from timing import show
 
-from vimeo_tools.augment import augment
-from vimeo_tools.downsample import LqSettings, downsample_tree
-from vimeo_tools.feed import Training, create_dataset, open_septuplets
-from vimeo_tools.imresize import downscale
-from vimeo_tools.jobs import available_workers, process_pool
-from vimeo_tools.order import Sample
-from vimeo_tools.pack import PackPlan, pack
-from vimeo_tools.septuplets import FRAME_NUMBERS, GT_FOLDER, find_keys, frame_path, usual_size
-from vimeo_tools.synthetic import synthesize
+from vimeo_tools.data.septuplets import FRAME_NUMBERS, GT_FOLDER, find_keys, frame_path, usual_size
+from vimeo_tools.feed.augment import augment
+from vimeo_tools.feed.dataset import Training, create_dataset, open_septuplets
+from vimeo_tools.feed.order import Sample
+from vimeo_tools.preparation.downsample import LqSettings, downsample_tree
+from vimeo_tools.preparation.pack import PackPlan, pack
+from vimeo_tools.preparation.synthetic import synthesize
+from vimeo_tools.resize.matlab import downscale
+from vimeo_tools.running.jobs import available_workers, process_pool
 
 try:
     import torch

@@ -19,8 +19,8 @@ from PIL import Image
 from timing import measure, show
 
 from vimeo_tools import downscale, im2double, im2uint8, imresize
-from vimeo_tools.png import FrameSize
-from vimeo_tools.synthetic import draw_clip
+from vimeo_tools.data.png import FrameSize
+from vimeo_tools.preparation.synthetic import draw_clip
 
 
 def read_frame():

@@ -17,11 +17,11 @@ from pathlib import Path
 from PIL import Image
 from timing import measure, show
 
-from vimeo_tools.downsample import LqSettings, downsample_tree
-from vimeo_tools.jobs import available_workers, process_pool
-from vimeo_tools.pack import PackPlan, pack
-from vimeo_tools.septuplets import FRAME_NUMBERS, GT_FOLDER, find_keys, frame_path, usual_size
-from vimeo_tools.synthetic import synthesize
+from vimeo_tools.data.septuplets import FRAME_NUMBERS, GT_FOLDER, find_keys, frame_path, usual_size
+from vimeo_tools.preparation.downsample import LqSettings, downsample_tree
+from vimeo_tools.preparation.pack import PackPlan, pack
+from vimeo_tools.preparation.synthetic import synthesize
+from vimeo_tools.running.jobs import available_workers, process_pool
 
 
 def floor_of_clip(gt_root, lq_root, out_root, key):

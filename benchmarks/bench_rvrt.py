@@ -19,10 +19,10 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, ops
 
-from rvrt import device
-from rvrt.config import MODEL_PRESETS, Execution
+from rvrt.config.network import MODEL_PRESETS, Execution
 from rvrt.models import build_model
 from rvrt.models.rstb import SwinLayer
+from rvrt.runtime import device
 
 
 def peak_gib() -> float:

@@ -18,9 +18,9 @@ import numpy as np
 from bench_rvrt import frames, peak_gib
 from mindspore import Tensor, nn, ops
 
-from rvrt import device
-from rvrt.config import MODEL_PRESETS, RECOMPUTABLE, Execution
+from rvrt.config.network import MODEL_PRESETS, RECOMPUTABLE, Execution
 from rvrt.models import build_model
+from rvrt.runtime import device
 
 
 def build_step(preset: str, execution: Execution):

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from rvrt.metrics import luma, psnr
+from rvrt.evaluation.metrics import luma, psnr
 from vimeo_tools import downscale, imresize
 
 SCALE = 4

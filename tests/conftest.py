@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from vimeo_tools.png import FrameSize
-from vimeo_tools.septuplets import SPLITS, split_list_path, write_split_lists
-from vimeo_tools.synthetic import synthesize
+from vimeo_tools.data.png import FrameSize
+from vimeo_tools.data.septuplets import SPLITS, split_list_path, write_split_lists
+from vimeo_tools.preparation.synthetic import synthesize
 
 GOLDENS = Path(__file__).resolve().parents[2] / "shared" / "goldens"
 SIZE = FrameSize(height=32, width=48)

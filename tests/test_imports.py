@@ -1,4 +1,4 @@
-"""The directions of imports, held against the syntax trees."""
+"""The directions of imports, room by room, held against the syntax trees."""
 
 import ast
 import subprocess
@@ -8,25 +8,41 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-# Each module of vimeo_tools may import those of earlier lines, not of its own or later ones.
-LAYERS = [
-    ["_version", "errors"],
-    ["atomic", "classes", "contributions", "png"],
-    ["failures", "records", "septuplets", "stencil"],
-    ["imresize", "jobs", "lmdb_store", "augment"],
-    ["annotations", "downsample", "order", "pack", "synthetic", "video"],
-    ["frames", "prepare"],
-    ["verify", "samples"],
-    ["feed"],
-    ["cli_options"],
-    ["commands"],
-    ["cli"],
-]
-LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
+# A room may import those of earlier lines and itself, not its neighbours on the same line.
+LAYERS = {
+    "vimeo_tools": [
+        ["_version", "errors"],
+        ["resize", "running"],
+        ["degradations"],
+        ["data"],
+        ["preparation", "feed"],
+        ["cli"],
+    ],
+    "rvrt": [
+        ["errors"],
+        ["config"],
+        ["models", "runtime"],
+        ["weights"],
+        ["restoration"],
+        ["evaluation"],
+        ["training"],
+        ["cli"],
+    ],
+}
+LEVEL = {
+    (package, room): level
+    for package, layers in LAYERS.items()
+    for level, rooms in enumerate(layers)
+    for room in rooms
+}
 
 
 def modules(package):
     return sorted((ROOT / package).rglob("*.py"))
+
+
+def dotted(path):
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
 
 
 def imported(path):
@@ -36,38 +52,48 @@ def imported(path):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: imports are absolute"
-            if node.module in ("vimeo_tools", "rvrt"):
+            if node.module in LAYERS:
                 yield from (f"{node.module}.{alias.name}" for alias in node.names)
             else:
                 yield node.module
 
 
-@pytest.mark.parametrize("path", modules("vimeo_tools"), ids=lambda path: path.stem)
-def test_vimeo_tools_imports_one_way(path):
+ALL = [path for package in LAYERS for path in modules(package)]
+INSIDE_A_ROOM = [path for path in ALL if len(path.relative_to(ROOT).parts) > 2]
+
+
+@pytest.mark.parametrize("path", INSIDE_A_ROOM, ids=dotted)
+def test_rooms_import_one_way(path):
+    package, room = path.relative_to(ROOT).parts[:2]
     for name in imported(path):
-        package, _, module = name.partition(".")
-        assert package != "rvrt"
-        assert package != "mindspore" or path.stem == "feed"
-        if package == "vimeo_tools" and path.stem != "__init__":
-            assert LEVEL[module] < LEVEL[path.stem], f"{path.stem} imports {module}"
+        other, _, rest = name.partition(".")
+        wanted = rest.partition(".")[0]
+        if other == package and wanted != room and (package, wanted) in LEVEL:
+            assert LEVEL[package, wanted] < LEVEL[package, room], f"{dotted(path)} imports {name}"
 
 
-@pytest.mark.parametrize("path", modules("rvrt"), ids=lambda path: path.stem)
-def test_rvrt_reaches_vimeo_tools_in_few_places(path):
-    allowed = {"restore", "cli", "train_cli", "eval_cli", "cli_options"}
-    # The trainer's and the evaluator's ways to the septuplets.
-    allowed |= {"train_data", "evaluator", "sequences", "groups"}
-    everywhere = {"vimeo_tools.errors", "vimeo_tools.atomic"}
+def test_every_room_has_its_place():
+    found = {path.relative_to(ROOT).parts[:2] for path in INSIDE_A_ROOM}
+    assert found <= LEVEL.keys()
+
+
+@pytest.mark.parametrize("path", modules("vimeo_tools"), ids=dotted)
+def test_vimeo_tools_knows_no_rvrt_and_one_mindspore(path):
     for name in imported(path):
         package = name.partition(".")[0]
-        assert package != "vimeo_tools" or name in everywhere or path.stem in allowed
-        if path.parent.name == "models":
-            assert package != "rvrt" or name == "rvrt.config" or name.startswith("rvrt.models")
+        assert package != "rvrt"
+        assert package != "mindspore" or dotted(path) == "vimeo_tools.feed.dataset"
+
+
+@pytest.mark.parametrize("path", modules("rvrt/models"), ids=dotted)
+def test_models_import_themselves_and_their_config(path):
+    for name in imported(path):
+        package = name.partition(".")[0]
+        assert package not in LAYERS or name.startswith(("rvrt.models", "rvrt.config"))
 
 
 def test_there_is_no_drawer_for_everything():
-    names = {path.stem for package in ("vimeo_tools", "rvrt") for path in modules(package)}
-    assert not names & {"utils", "util", "helpers", "misc", "common"}
+    assert not {path.stem for path in ALL} & {"utils", "util", "helpers", "misc", "common"}
 
 
 def test_importing_the_package_loads_numpy_alone():

@@ -7,7 +7,7 @@ Importing this loads NumPy alone; everything else lives in its module and is loa
 """
 
 from vimeo_tools._version import __version__
-from vimeo_tools.imresize import (
+from vimeo_tools.resize.matlab import (
     downscale,
     im2double,
     im2uint8,

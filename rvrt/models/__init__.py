@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mindspore import nn
 
-from rvrt.config import Execution, NetworkConfig, RVRTConfig, RVRTLightConfig
+from rvrt.config.network import Execution, NetworkConfig, RVRTConfig, RVRTLightConfig
 from rvrt.models.rvrt import RVRT
 from rvrt.models.rvrt_light import RVRTLight
 

@@ -14,7 +14,7 @@ from collections import OrderedDict
 import numpy as np
 from mindspore import Tensor, nn, ops
 
-from rvrt.config import Execution, RVRTLightConfig
+from rvrt.config.network import Execution, RVRTLightConfig
 from rvrt.models.linear import Linear
 from rvrt.models.rows import as_constant, gather_rows, with_zero_row
 from rvrt.models.rstb import Mlp

@@ -15,7 +15,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
-from rvrt.config import Execution, RVRTConfig
+from rvrt.config.network import Execution, RVRTConfig
 from rvrt.models.flow_warp import bordered, split_position
 from rvrt.models.linear import Conv, Linear, linear
 from rvrt.models.rows import as_constant, gather_rows

@@ -9,7 +9,7 @@ from collections import OrderedDict
 
 from mindspore import Tensor, jit, nn, ops
 
-from rvrt.config import Execution, NetworkConfig
+from rvrt.config.network import Execution, NetworkConfig
 from rvrt.models.linear import Conv, Linear
 from rvrt.models.window_attention import VideoShape, Window, WindowAttention
 

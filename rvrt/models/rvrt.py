@@ -9,7 +9,7 @@ from typing import Any
 
 from mindspore import Tensor, nn, ops
 
-from rvrt.config import Execution, RVRTConfig
+from rvrt.config.network import Execution, RVRTConfig
 from rvrt.models.deform_attention import GuidedDeformableAttention, check_size
 from rvrt.models.flow_warp import warp_clip
 from rvrt.models.propagation import compose_flows

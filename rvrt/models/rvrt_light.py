@@ -8,7 +8,7 @@ from typing import Any
 
 from mindspore import Tensor, nn
 
-from rvrt.config import Execution, RVRTLightConfig
+from rvrt.config.network import Execution, RVRTLightConfig
 from rvrt.models.clip_attention import ClipAttention
 from rvrt.models.skeleton import Skeleton
 

@@ -10,7 +10,7 @@ from typing import Any
 import mindspore as ms
 from mindspore import Tensor, nn, ops
 
-from rvrt.config import Execution, NetworkConfig
+from rvrt.config.network import Execution, NetworkConfig
 from rvrt.models.flow_warp import resize
 from rvrt.models.linear import Conv
 from rvrt.models.propagation import BRANCHES, Clips, propagate

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from mindspore import Tensor
 
-from rvrt import device
-from rvrt.config import MODEL_PRESETS, Execution
+from rvrt.config.network import MODEL_PRESETS, Execution
 from rvrt.models import build_model
+from rvrt.runtime import device
 
 device.use("CPU")
 

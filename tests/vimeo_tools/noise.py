@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from vimeo_tools.septuplets import FRAME_NUMBERS, frame_path
+from vimeo_tools.data.septuplets import FRAME_NUMBERS, frame_path
 
 
 def write_noise(root, keys, size):

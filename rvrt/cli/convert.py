@@ -1,0 +1,54 @@
+"""rvrt-convert: parse, call one function."""
+
+from pathlib import Path
+
+import click
+
+from rvrt.cli.options import PATH, message_for_errors
+
+
+@click.command()
+@click.argument("source", type=PATH)
+@click.argument("target", type=PATH)
+@click.option(
+    "--to",
+    "form",
+    type=click.Choice(["mindspore", "pytorch"]),
+    default="mindspore",
+    show_default=True,
+    help="mindspore: TARGET is .ckpt or .safetensors; pytorch: .pth for the authors' code.",
+)
+@click.option(
+    "--model", metavar="PRESET", help="rvrt, rvrt-light, ...; told from the file if absent."
+)
+@click.option(
+    "--origin",
+    type=click.Choice(["authors", "mindediting"]),
+    help="Who trained: sets GELU and epsilon. Without it: mindediting for .ckpt and Light.",
+)
+@click.option("--entry", help="Entry of a PyTorch file; without it params, params_ema, state_dict.")
+def main(
+    source: Path,
+    target: Path,
+    form: str,
+    model: str | None,
+    origin: str | None,
+    entry: str | None,
+) -> None:
+    """Convert weights of RVRT, RVRT Light or SpyNet from SOURCE to TARGET.
+
+    SOURCE is the authors' or KAIR's .pth, mindediting's .ckpt, or a file of this package. PyTorch
+    is not needed, and nothing in SOURCE is run.
+    """
+    with message_for_errors():
+        from rvrt.weights.convert import convert
+
+        done = convert(source, target, form, model, origin, entry)
+    config = done.record.config
+    for note in done.notes:
+        click.echo(f"note: {note}", err=True)
+    click.echo(
+        f"{target}: {done.parameters} parameters, {done.numbers:,} numbers of "
+        f"{type(config).__name__.removesuffix('Config')} ({done.record.part}), trained by "
+        f"{done.record.origin}: {config.gelu} GELU, epsilon {config.layer_norm_eps:g}"
+    )

@@ -1,0 +1,149 @@
+"""rvrt-train: parse, call one function."""
+
+from __future__ import annotations
+
+import math
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rvrt.cli.options import DEVICE, PATH, message_for_errors
+from rvrt.config.loading import load_config, to_yaml
+from rvrt.config.training import TRAIN_PRESETS, TrainConfig
+from vimeo_tools.errors import SettingsError
+
+if TYPE_CHECKING:
+    from rvrt.training.trainer import TrainSummary
+
+_SAME_WISH_SECONDS = 2.0
+_EXIT_OF_SIGNAL = 128
+
+
+@click.command()
+@click.option("--preset", metavar="NAME", help=f"{', '.join(TRAIN_PRESETS)}.")
+@click.option("--config", "file", type=PATH, help="YAML; only what differs from the preset.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="One value more, such as train.batch_size=4; as often as needed.",
+)
+@click.option("--data", type=PATH, help="The unpacked data set; the same as --set data.root=...")
+@click.option("--output", type=PATH, help="Folder of the run.")
+@click.option("--spynet", type=PATH, help="Optical flow to begin with, from rvrt-convert.")
+@click.option("--init", type=PATH, help="Weights of a whole network to train further.")
+@DEVICE
+@click.option("--print-config", is_flag=True, help="Show the effective config as YAML, and end.")
+def main(
+    preset: str | None,
+    file: Path | None,
+    settings: tuple[str, ...],
+    data: Path | None,
+    output: Path | None,
+    spynet: Path | None,
+    init: Path | None,
+    target_device: str,
+    print_config: bool,
+) -> None:
+    """Train RVRT or RVRT Light on Vimeo90K, or on septuplets of your own.
+
+    The same command again goes on where a run has ended, however it ended. Ctrl-C saves and ends
+    after the step that runs; twice, it ends at once. In the folder of the run: config.yaml,
+    metrics.jsonl, curves.png, sheets, checkpoints, and best.safetensors and last.safetensors,
+    which rvrt-eval and rvrt-restore read.
+    """
+    given = {"data.root": data, "start.spynet": spynet, "start.init": init}
+    paths = tuple(f"{key}={_quoted(path)}" for key, path in given.items() if path)
+    with message_for_errors():
+        config = load_config(preset, file, (*settings, *paths))
+        if print_config:
+            click.echo(to_yaml(config), nl=False)
+            return
+        if output is None:
+            raise SettingsError("--output is missing: the folder that the run is written into")
+        signals = _Signals()
+        summary = _train(config, output, target_device, signals)
+    _report(summary, output, config.train.steps)
+    if summary.stopped:
+        sys.exit(_EXIT_OF_SIGNAL + (signals.first or 0))
+
+
+def _train(
+    config: TrainConfig, output: Path, target: str, stop: Callable[[], bool]
+) -> TrainSummary:
+    from rvrt.runtime import device
+    from rvrt.training.trainer import Trainer
+
+    device.use(target)
+    world = device.init_world()  # before any operation, as Ascend wants it
+    device.check_dtype(config.train.precision)
+
+    def say(line: str) -> None:
+        if world.is_main:
+            click.echo(line, err=True)
+
+    return Trainer(config, output, world, target, say).fit(stop)
+
+
+class _Signals:
+    """Ctrl-C and SIGTERM are noted, for the training to end after its step; twice, they end it.
+
+    Called, it says whether one came. It also takes the signals again, as MindSpore sets a handler
+    of its own for Ctrl-C when its first batch is asked for.
+    """
+
+    def __init__(self) -> None:
+        self.first: int | None = None
+        self._ignored_until = 0.0
+        self._take()
+
+    def __call__(self) -> bool:
+        self._take()
+        return self.first is not None
+
+    def _take(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._note)
+
+    def _note(self, number: int, _frame: Any) -> None:
+        # One wish can come several times: MindSpore, too, sends SIGTERM when its workers get one.
+        if self.first is None:
+            self.first = number
+            self._ignored_until = time.monotonic() + _SAME_WISH_SECONDS
+            click.echo("\nends after this step, and saves; again: ends at once", err=True)
+        elif time.monotonic() > self._ignored_until:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+
+
+def _quoted(path: Path) -> str:
+    """As YAML text, whatever is in it."""
+    return "'" + str(path).replace("'", "''") + "'"
+
+
+def _report(summary: TrainSummary, output: Path, steps: int) -> None:
+    done = summary.last_step - summary.first_step
+    if not done:
+        click.echo(f"{output}: all {steps} steps were done already")
+        return
+    click.echo(
+        f"{output}: step {summary.last_step} of {steps}, {done} in this run, "
+        f"{summary.seconds_per_step:.3g} s/step, {summary.waiting_share:.1%} of it waiting for data"
+    )
+    if summary.skipped:
+        click.echo(f"{summary.skipped} steps were skipped: loss or gradients were not finite")
+    if summary.best:
+        beside = summary.bicubic_psnr_y
+        click.echo(
+            f"best: {summary.best['psnr_y']:.2f} dB on Y at step {summary.best['step']}"
+            + ("" if math.isnan(beside) else f" (bicubic {beside:.2f})")
+            + f", in {output / 'best.safetensors'}"
+        )
+    if summary.stopped:
+        click.echo("stopped, and saved; the same command goes on")

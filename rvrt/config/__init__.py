@@ -1,0 +1,1 @@
+"""What a network and a training are: frozen values, checked when built."""

@@ -1,0 +1,178 @@
+"""What a network is and how it is run: frozen values, checked when they are built."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from rvrt.errors import ConfigError
+
+_Triple = tuple[int, int, int]
+
+
+def _require(holds: bool, message: str) -> None:
+    if not holds:
+        raise ConfigError(message)
+
+
+def _choice(field: str, value: str, allowed: tuple[str, ...]) -> None:
+    _require(value in allowed, f"{field}={value!r}: expected one of {', '.join(allowed)}")
+
+
+@dataclass(frozen=True)
+class _NetworkConfig:
+    """The skeleton that RVRT and RVRT Light share. Triples: (feature extraction, backbones,
+    reconstruction)."""
+
+    embed_dim: int = 144
+    window_size: _Triple = (2, 8, 8)
+    num_blocks: _Triple = (1, 2, 1)
+    depths: _Triple = (2, 2, 2)
+    num_heads: _Triple = (6, 6, 6)
+    mlp_ratio: int = 2
+    attention_heads: int = 12
+    attention_window: tuple[int, int] = (3, 3)
+    upscale: int = 4
+    upsample_dim: int = 64
+    clip_size: int = 2
+    gelu: str = "erf"
+    layer_norm_eps: float = 1e-5
+    relative_position: bool = True
+
+    def __post_init__(self) -> None:
+        for field, length in (
+            ("window_size", 3),
+            ("num_blocks", 3),
+            ("depths", 3),
+            ("num_heads", 3),
+            ("attention_window", 2),
+        ):
+            value = tuple(getattr(self, field))  # files give lists; a frozen value holds tuples
+            object.__setattr__(self, field, value)
+            _require(
+                len(value) == length and all(isinstance(v, int) and v > 0 for v in value),
+                f"{field}={value}: expected {length} positive whole numbers",
+            )
+        for field in ("embed_dim", "mlp_ratio", "attention_heads", "upsample_dim"):
+            value = getattr(self, field)
+            _require(
+                isinstance(value, int) and value > 0,
+                f"{field}={value!r}: expected a positive whole number",
+            )
+        _require(self.clip_size == 2, f"clip_size={self.clip_size}: RVRT works on clips of 2")
+        _require(
+            self.upscale >= 2 and self.upscale & (self.upscale - 1) == 0,
+            f"upscale={self.upscale}: expected a power of two, 2 or more",
+        )
+        for heads in self.num_heads:
+            _require(
+                self.embed_dim % heads == 0,
+                f"embed_dim={self.embed_dim} is not a multiple of num_heads={heads}",
+            )
+        _require(
+            all(side % 2 == 1 for side in self.attention_window),
+            f"attention_window={self.attention_window}: expected odd sides",
+        )
+        _require(
+            self.attention_dim % self.attention_heads == 0,
+            f"the attention works on 2 * embed_dim = {self.attention_dim} channels, which is not a "
+            f"multiple of attention_heads={self.attention_heads}",
+        )
+        _choice("gelu", self.gelu, ("erf", "tanh"))
+        _require(
+            0 < self.layer_norm_eps < 1e-2,
+            f"layer_norm_eps={self.layer_norm_eps}: expected a number between 0 and 0.01",
+        )
+
+    @property
+    def attention_dim(self) -> int:
+        """Channels of q, k and v in the alignment: twice the embedding's."""
+        return 2 * self.embed_dim
+
+
+@dataclass(frozen=True)
+class RVRTConfig(_NetworkConfig):
+    """RVRT as the authors publish it; the defaults are the Vimeo90K network (002)."""
+
+    deformable_groups: int = 12
+    max_offset: float = 10.0
+    offset_dim: int = 64
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        groups = self.deformable_groups
+        _require(
+            isinstance(groups, int) and groups > 0 and groups % 2 == 0,
+            f"deformable_groups={groups!r}: expected an even number, half for k and half for v",
+        )
+        parts = math.lcm(groups // 2, self.attention_heads)
+        _require(
+            self.attention_dim % parts == 0,
+            f"deformable_groups={groups} and attention_heads={self.attention_heads} cut 2 * "
+            f"embed_dim = {self.attention_dim} channels into {parts} parts, which are not equal",
+        )
+        _require(self.max_offset > 0, f"max_offset={self.max_offset}: expected pixels, above 0")
+        _require(self.offset_dim > 0, f"offset_dim={self.offset_dim}: expected 1 or more")
+
+
+@dataclass(frozen=True)
+class RVRTLightConfig(_NetworkConfig):
+    """RVRT Light: no flow, no offsets; alignment by attention to the neighbourhood.
+
+    Its published weights were trained with MindSpore's defaults, hence the other GELU and epsilon.
+    """
+
+    gelu: str = "tanh"
+    layer_norm_eps: float = 1e-7
+    relative_position: bool = False
+
+
+NetworkConfig = RVRTConfig | RVRTLightConfig
+
+_DEBUG = {
+    "embed_dim": 24,
+    "window_size": (2, 4, 4),
+    "num_heads": (2, 2, 2),
+    "attention_heads": 4,
+}
+
+MODEL_PRESETS: dict[str, NetworkConfig] = {
+    "rvrt": RVRTConfig(),
+    "rvrt-light": RVRTLightConfig(),
+    "rvrt-debug": RVRTConfig(**_DEBUG, deformable_groups=4),
+    "rvrt-light-debug": RVRTLightConfig(**_DEBUG),
+}
+
+
+# What can be computed again in the backward pass instead of being remembered, from input to output.
+RECOMPUTABLE = ("feat_extract", "alignment", "backbone", "reconstruction", "upsampler")
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How a network is run; never what it computes. `rvrt.runtime.device.execution` picks
+    one by target.
+
+    compile_blocks: blocks go through mindspore.jit inside the ordinary Python loop.
+    recompute: parts that are computed again in the backward pass instead of being remembered, names
+        of RECOMPUTABLE; ("all",) means all of them, () none.
+    dtype: float32, or float16 with normalisation, softmax, flows, offsets and the sum with the
+        upsampled input in float32.
+    whole_graph: the caller compiles the network as one graph, in which no decision can depend on
+        values; for small networks, as a CPU takes 3 to 5 times the memory so.
+    chunk_mb: bound on one temporary tensor of the alignment, the convolutions and the upsampler.
+    """
+
+    compile_blocks: bool = False
+    recompute: tuple[str, ...] = ()
+    dtype: str = "float32"
+    whole_graph: bool = False
+    chunk_mb: int = 256
+
+    def __post_init__(self) -> None:
+        parts = tuple(self.recompute)
+        for part in parts:
+            _choice("recompute", part, ("all", *RECOMPUTABLE))
+        object.__setattr__(self, "recompute", RECOMPUTABLE if "all" in parts else parts)
+        _choice("dtype", self.dtype, ("float32", "float16"))
+        _require(self.chunk_mb > 0, f"chunk_mb={self.chunk_mb}: expected 1 or more")

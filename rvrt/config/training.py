@@ -1,0 +1,293 @@
+"""What a training is: frozen values, checked when they are built, and the presets.
+
+Source of the presets "rvrt" and "rvrt-light": RVRT's published training on Vimeo90K.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from rvrt.config.network import MODEL_PRESETS, Execution, NetworkConfig, RVRTConfig
+from rvrt.errors import ConfigError
+
+_FRAMES = 14  # of a septuplet mirrored in time
+_TWO_CLIPS = 4  # frames; with fewer nothing is aligned, and alignment is not trained
+_RVRT_CROP = 33  # the smallest that RVRT's optical flow takes; here, so that MindSpore stays out
+
+
+def _check(holds: bool, message: str) -> None:
+    if not holds:
+        raise ConfigError(message)
+
+
+def _check_at_least(section: object, least: float, *names: str) -> None:
+    for name in names:
+        value = getattr(section, name)
+        _check(value >= least, f"{name}={value}: expected {least} or more")
+
+
+@dataclass(frozen=True)
+class StartConfig:
+    """What the weights are before the first step. A resumed run does not read these files again.
+
+    Attributes:
+        spynet: weights file of the optical flow, converted by rvrt-convert; None: from scratch.
+        init: weights file of a whole network, to be trained further; None: from scratch.
+    """
+
+    spynet: str | None = None
+    init: str | None = None
+
+    def __post_init__(self) -> None:
+        _check(
+            self.spynet is None or self.init is None,
+            "spynet and init: a whole network brings its optical flow; give one of them",
+        )
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Where septuplets are, and what is drawn of them. Paths are relative to `root`.
+
+    Attributes:
+        root: the unpacked data set.
+        gt, lq: a folder of septuplets or a database; lq None: made from GT as it is read.
+        train_list, test_list: clips to train on, and to validate on.
+        convention: of LQ made as GT is read, "double" or "uint8".
+        crop: side of the square crop in LQ pixels.
+        reverse, flip_horizontal, flip_vertical, transpose: probabilities, 0 to 1.
+        frames: of the 14 of a mirrored septuplet, how many are trained on, the middle ones; even.
+            They are a mirrored sequence too, so that half of their optical flow is free.
+        workers: processes that decode, for each rank; None: as many as there are processors for
+            it, and at most 4.
+    """
+
+    root: str = "vimeo_septuplet"
+    gt: str = "sequences"
+    lq: str | None = "BIx4"
+    train_list: str = "sep_trainlist.txt"
+    test_list: str = "sep_testlist.txt"
+    convention: str = "double"
+    crop: int = 64
+    reverse: float = 0.5
+    flip_horizontal: float = 0.5
+    flip_vertical: float = 0.5
+    transpose: float = 0.5
+    frames: int = _FRAMES
+    workers: int | None = None
+
+    def __post_init__(self) -> None:
+        _check(
+            self.convention in ("double", "uint8"),
+            f"convention={self.convention!r}: expected double or uint8",
+        )
+        _check_at_least(self, 1, "crop")
+        for name in ("reverse", "flip_horizontal", "flip_vertical", "transpose"):
+            value = getattr(self, name)
+            _check(0 <= value <= 1, f"{name}={value}: a probability is from 0 to 1")
+        _check(
+            _TWO_CLIPS <= self.frames <= _FRAMES and self.frames % 2 == 0,
+            f"frames={self.frames}: expected an even number from {_TWO_CLIPS} to {_FRAMES}",
+        )
+        _check(self.workers is None or self.workers >= 1, f"workers={self.workers}: expected 1 up")
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """The steps of a training.
+
+    Attributes:
+        steps: of the whole run.
+        batch_size: samples of one step, over all devices.
+        micro_batch: samples that one device works on at once. What is left of its share of the
+            batch is worked on one after another, and the gradients are added up.
+        clip_norm: largest norm of all gradients together; None: not clipped.
+        ema: decay of the moving average of the weights, which is then what is validated and
+            exported; None: no average.
+        precision: "float32", or "float16" with the loss and normalisation in float32.
+        loss_scale: of float16 at the start; it doubles after `loss_scale_window` steps without
+            overflow, and is halved by one.
+        max_bad_steps: training ends after so many steps in a row whose loss or gradients are not
+            finite.
+        seed: of fresh weights, order and draws.
+        recompute: parts that are computed again in the backward pass instead of being remembered,
+            see `rvrt.config.network.Execution`.
+        compile_blocks: None: as suits the device.
+    """
+
+    steps: int = 300_000
+    batch_size: int = 8
+    micro_batch: int = 1
+    clip_norm: float | None = None
+    ema: float | None = None
+    precision: str = "float32"
+    loss_scale: float = 65536.0
+    loss_scale_window: int = 2000
+    max_bad_steps: int = 20
+    seed: int = 0
+    recompute: tuple[str, ...] = ("all",)
+    compile_blocks: bool | None = None
+
+    def __post_init__(self) -> None:
+        _check_at_least(
+            self, 1, "steps", "batch_size", "micro_batch", "loss_scale", "loss_scale_window"
+        )
+        _check_at_least(self, 1, "max_bad_steps")
+        _check(
+            self.batch_size % self.micro_batch == 0,
+            f"batch_size={self.batch_size} is not a multiple of micro_batch={self.micro_batch}",
+        )
+        _check(
+            self.clip_norm is None or self.clip_norm > 0,
+            f"clip_norm={self.clip_norm}: expected a number above 0, or null for no clipping",
+        )
+        _check(
+            self.ema is None or 0 < self.ema < 1,
+            f"ema={self.ema}: expected a number between 0 and 1, or null for no average",
+        )
+        _check(
+            self.precision in ("float32", "float16"),
+            f"precision={self.precision!r}: expected float32 or float16",
+        )
+        Execution(recompute=self.recompute)  # it checks the names of the parts
+        _check(0 <= self.seed < 2**32, f"seed={self.seed}: expected 0 to 4294967295")
+
+
+@dataclass(frozen=True)
+class OptimiserConfig:
+    """Adam and its rate, which falls along a cosine from `lr` to `min_lr` at the last step.
+
+    Attributes:
+        lr, min_lr: learning rates.
+        betas, eps: Adam's.
+        spynet_lr_ratio: the optical flow's rate is this times the others'.
+        spynet_freeze_steps: so many steps the optical flow is not trained, where it begins with
+            weights of its own (start.spynet). Fresh weights and fine-tuning train all from step 0.
+    """
+
+    lr: float = 2e-4
+    min_lr: float = 1e-7
+    betas: tuple[float, float] = (0.9, 0.99)
+    eps: float = 1e-8
+    spynet_lr_ratio: float = 0.25
+    spynet_freeze_steps: int = 5000
+
+    def __post_init__(self) -> None:
+        _check(self.lr > 0, f"lr={self.lr}: expected a number above 0")
+        _check(0 <= self.min_lr <= self.lr, f"min_lr={self.min_lr}: expected 0 to lr={self.lr}")
+        for beta in self.betas:
+            _check(0 < beta < 1, f"betas={self.betas}: expected two numbers between 0 and 1")
+        _check(0 < self.eps < 1, f"eps={self.eps}: expected a number between 0 and 1")
+        _check(
+            self.spynet_lr_ratio > 0, f"spynet_lr_ratio={self.spynet_lr_ratio}: expected above 0"
+        )
+        _check_at_least(self, 0, "spynet_freeze_steps")
+
+
+@dataclass(frozen=True)
+class ValidationConfig:
+    """Every `every` steps and at the end, on the first `clips` of the test list; 0 clips: never."""
+
+    every: int = 5000
+    clips: int = 4
+
+    def __post_init__(self) -> None:
+        _check_at_least(self, 1, "every")
+        _check_at_least(self, 0, "clips")
+
+
+@dataclass(frozen=True)
+class CheckpointConfig:
+    """Every `every` steps and at the end; the last `keep` stay."""
+
+    every: int = 1000
+    keep: int = 3
+
+    def __post_init__(self) -> None:
+        _check_at_least(self, 1, "every", "keep")
+
+
+@dataclass(frozen=True)
+class JournalConfig:
+    """A line in metrics.jsonl every `every` steps; TensorBoard events if wanted."""
+
+    every: int = 20
+    tensorboard: bool = False
+
+    def __post_init__(self) -> None:
+        _check_at_least(self, 1, "every")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A whole training. `preset` names what the other values started from."""
+
+    preset: str
+    model: NetworkConfig
+    start: StartConfig = field(default_factory=StartConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    train: LoopConfig = field(default_factory=LoopConfig)
+    optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+    validation: ValidationConfig = field(default_factory=ValidationConfig)
+    checkpoints: CheckpointConfig = field(default_factory=CheckpointConfig)
+    journal: JournalConfig = field(default_factory=JournalConfig)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.model, RVRTConfig):
+            _check(
+                self.data.crop >= _RVRT_CROP,
+                f"data.crop={self.data.crop}: RVRT's optical flow needs {_RVRT_CROP} or more",
+            )
+        else:
+            _check(
+                self.start.spynet is None,
+                f"start.spynet={self.start.spynet}: RVRT Light has no optical flow; leave it out",
+            )
+
+    @property
+    def frozen_steps(self) -> int:
+        """Steps from the first in which the optical flow is not trained."""
+        return self.optimiser.spynet_freeze_steps if self.start.spynet else 0
+
+
+# What a resumed run may be given anew: none of it changes what the steps done have computed. The
+# rate depends on the number of steps, so its curve has a kink where that changes.
+MAY_CHANGE = frozenset(
+    {
+        "data.root",  # the state knows the clips by their keys
+        "data.workers",
+        "train.steps",
+        "train.micro_batch",
+        "train.max_bad_steps",
+        "train.recompute",
+        "train.compile_blocks",
+        "validation.every",
+        "validation.clips",
+        "checkpoints.every",
+        "checkpoints.keep",
+        "journal.every",
+        "journal.tensorboard",
+    }
+)
+
+
+def _debug(preset: str, steps: int, crop: int, validations: int) -> TrainConfig:
+    """Trains in minutes on two processors: single small crops, four frames, a higher rate."""
+    return TrainConfig(
+        preset,
+        MODEL_PRESETS[preset],
+        data=DataConfig(lq=None, crop=crop, frames=_TWO_CLIPS),
+        train=LoopConfig(steps=steps, batch_size=1, clip_norm=1.0, recompute=()),
+        optimiser=OptimiserConfig(lr=1e-3),
+        validation=ValidationConfig(every=steps // validations, clips=3),
+        checkpoints=CheckpointConfig(every=50),
+        journal=JournalConfig(every=1),
+    )
+
+
+TRAIN_PRESETS: dict[str, TrainConfig] = {
+    "rvrt": TrainConfig("rvrt", MODEL_PRESETS["rvrt"]),
+    "rvrt-light": TrainConfig("rvrt-light", MODEL_PRESETS["rvrt-light"]),
+    "rvrt-debug": _debug("rvrt-debug", steps=280, crop=36, validations=2),
+    "rvrt-light-debug": _debug("rvrt-light-debug", steps=600, crop=32, validations=4),
+}

@@ -1,0 +1,1 @@
+"""Restored frames measured against true ones."""

@@ -1,0 +1,290 @@
+"""Sequences restored and measured one by one; stopped and resumed at any of them.
+
+evaluate -> measure_sequence -> Restorer -> metrics -> results
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from rvrt.errors import EvaluationError
+from rvrt.evaluation.metrics import Scores, measure
+from rvrt.evaluation.protocol import fold, mirror, quantise
+from rvrt.evaluation.results import (
+    RecordFile,
+    SequenceRecord,
+    claim_folder,
+    mean_scores,
+    read_records,
+    summarise,
+    worst_and_best,
+    write_results,
+)
+from rvrt.evaluation.sequences import ArrayReader, Sequence, SequenceSet
+from rvrt.restoration.media import Frame, FrameReader, save_picture
+from rvrt.restoration.restore import GRID, padded_clip
+from rvrt.restoration.tiling import (
+    MANY_FRAMES,
+    TIME_OVERLAP,
+    TIME_STEP,
+    Picture,
+    Run,
+    Span,
+    TilePlan,
+    restored_frames,
+    split_axis,
+)
+from vimeo_tools import imresize
+from vimeo_tools.running.atomic import remove_parts
+from vimeo_tools.running.jobs import shard
+
+PICTURES_OF_EACH_END = 5
+_PICTURES = "pictures"
+_IMAGES = "images"
+
+
+@dataclass
+class Restorer:
+    """A network, how its input is cut, and how long it took.
+
+    Attributes:
+        run: the network on a window of a clip.
+        scale: of the network.
+        smallest_side: rows and columns that smaller frames are padded to.
+        tile: side of tiles in LQ pixels, which overlap by 32; None for whole frames.
+        tile_frames: frames seen at once, at most; spans of time overlap by 4.
+        peak_memory: gives the bytes that were in use at most, so far.
+        seconds: spent in the network so far.
+    """
+
+    run: Run
+    scale: int
+    smallest_side: int = 1
+    tile: int | None = None
+    tile_frames: int = MANY_FRAMES
+    peak_memory: Callable[[], int] = int
+    seconds: float = field(default=0, init=False)
+
+    def restore(self, sequence: Sequence) -> Iterator[Picture]:
+        """The measured frames: (3, H, W) float32, neither clamped nor rounded.
+
+        Raises:
+            EvaluationError: GT is not as large as what the network makes.
+        """
+        if sequence.scale != self.scale:
+            raise EvaluationError(
+                f"{sequence.key}: GT is {sequence.scale} times as large as LQ, the network "
+                f"enlarges {self.scale} times"
+            )
+        if not sequence.mirrored:
+            return self._frames(sequence.lq)
+        lq = sequence.lq.read(0, len(sequence.lq.names))
+        folded = fold(np.stack(list(self._frames(ArrayReader(mirror(lq))))))
+        return (folded[index] for index in sequence.measured)
+
+    def _frames(self, lq: FrameReader) -> Iterator[Picture]:
+        frames, side = len(lq.names), self.smallest_side
+        height, width = max(lq.height, side), max(lq.width, side)
+        plan = TilePlan(
+            split_axis(frames + frames % TIME_STEP, self.tile_frames, TIME_OVERLAP, TIME_STEP),
+            split_axis(height, self.tile or height, GRID, GRID),
+            split_axis(width, self.tile or width, GRID, GRID),
+        )
+
+        def read(start: int, stop: int) -> Picture:
+            return padded_clip(lq, start, stop, side)
+
+        restored = restored_frames(
+            self._timed, read, plan, self.scale, range(frames), _zeros, lambda: None
+        )
+        for _, picture in restored:
+            yield picture[:, : self.scale * lq.height, : self.scale * lq.width]
+
+    def _timed(self, clip: Picture, rows: Span, columns: Span) -> Picture:
+        started = time.perf_counter()
+        restored = self.run(clip, rows, columns)
+        self.seconds += time.perf_counter() - started
+        return restored
+
+
+def _zeros(shape: tuple[int, ...]) -> Picture:
+    return np.zeros(shape, np.float32)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One measured frame, (H, W, 3) uint8 each; `ours` is None without a network."""
+
+    name: str
+    lq: Frame
+    bicubic: Frame
+    ours: Frame | None
+    gt: Frame
+    scores: Scores | None
+    bicubic_scores: Scores
+
+    @property
+    def has_nan(self) -> bool:
+        """Whether the restored frame held NaN or infinity."""
+        return self.scores is not None and math.isnan(self.scores.psnr_y)
+
+    def save(self, folder: Path) -> None:
+        """Write what there is as lq.png, bicubic.png, ours.png, gt.png; the last when all are."""
+        for name in ("lq", "bicubic", "ours", "gt"):
+            frame = getattr(self, name)
+            if frame is not None:
+                save_picture(folder / f"{name}.png", frame)
+
+
+def compare_frames(sequence: Sequence, restorer: Restorer | None) -> Iterator[Comparison]:
+    """Restore a sequence and measure it, frame by frame."""
+    restored = itertools.repeat(None) if restorer is None else restorer.restore(sequence)
+    for place, (index, picture) in enumerate(zip(sequence.measured, restored, strict=False)):
+        lq, gt = sequence.lq.read(index, index + 1)[0], sequence.gt.read(place, place + 1)[0]
+        bicubic = imresize(lq, sequence.scale)
+        ours, scores = None, None
+        if picture is not None:
+            # NaN is shown as black and infinity as white; the scores say what was there.
+            ours = quantise(np.nan_to_num(picture)).transpose(1, 2, 0)
+            finite = bool(np.isfinite(picture).all())
+            scores = measure(ours, gt) if finite else Scores(*[math.nan] * 4)
+        name = f"im{index + 1}" if sequence.mirrored else sequence.gt.names[place]
+        yield Comparison(name, lq, bicubic, ours, gt, scores, measure(bicubic, gt))
+
+
+def measure_sequence(
+    sequence: Sequence, restorer: Restorer | None, images: Path | None = None
+) -> tuple[SequenceRecord, Comparison]:
+    """Measure all frames of a sequence.
+
+    Args:
+        sequence: what to measure.
+        restorer: the network; None for the baseline alone.
+        images: a folder for all restored frames, or those of the baseline without a network.
+
+    Returns:
+        Its record, and the comparison of its middle frame.
+    """
+    before = restorer.seconds if restorer else 0
+    ours, bicubic, nan_frames = [], [], 0
+    for place, frame in enumerate(compare_frames(sequence, restorer)):
+        bicubic.append(frame.bicubic_scores._asdict())
+        nan_frames += frame.has_nan
+        if frame.scores is not None:
+            ours.append(frame.scores._asdict())
+        if images is not None:
+            restored = frame.bicubic if frame.ours is None else frame.ours
+            save_picture(images / f"{frame.name}.png", restored)
+        if place == len(sequence.measured) // 2:
+            middle = frame
+    record = SequenceRecord(
+        sequence.key,
+        len(bicubic),
+        nan_frames,
+        mean_scores(ours) if ours else None,
+        mean_scores(bicubic),
+        restorer.seconds - before if restorer else None,
+        restorer.peak_memory() if restorer else None,
+    )
+    return record, middle
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to measure and where to put it.
+
+    Attributes:
+        output: the folder for results.
+        sequences: where sequences come from.
+        keys: those to measure.
+        groups: the group of a key, for those that have one.
+        settings: JSON-like; what every measurement depends on.
+        facts: JSON-like; what else stands in results.json.
+        shard: (i, n): measure part i of n, from 1.
+        save_images: keep all restored frames.
+    """
+
+    output: Path
+    sequences: SequenceSet
+    keys: list[str]
+    groups: dict[str, str]
+    settings: dict[str, Any]
+    facts: dict[str, Any]
+    shard: tuple[int, int] = (1, 1)
+    save_images: bool = False
+
+    def pictures(self, key: str) -> Path:
+        """Where the comparison of a sequence lies."""
+        return self.output / _PICTURES / key.replace("/", "_")
+
+
+def evaluate(job: Job, restorer: Restorer | None) -> dict[str, Any] | None:
+    """Measure what is not measured yet; with all measured, write the results.
+
+    Returns:
+        What results.json holds, or None where other shards have sequences left.
+
+    Raises:
+        EvaluationError: the output is of other settings or not ours, or a sequence is not as it
+            must be.
+        VimeoToolsError: a frame cannot be read or a result not written.
+    """
+    claim_folder(job.output, job.settings)
+    with RecordFile(job.output, job.shard) as file:
+        known = read_records(job.output)
+        mine = shard(job.keys, *job.shard)
+        missing = [key for key in mine if key not in known]
+        found = len(mine) - len(missing)
+        with tqdm(initial=found, total=len(mine), unit="sequence", disable=None) as progress:
+            for key in missing:
+                images = job.output / _IMAGES / key if job.save_images else None
+                for folder in (images, job.pictures(key)):
+                    if folder is not None and folder.is_dir():
+                        remove_parts(folder)  # of a run that was killed at this sequence
+                record, middle = measure_sequence(job.sequences.read(key), restorer, images)
+                known[key] = record
+                if key in worst_and_best(known.values(), PICTURES_OF_EACH_END):
+                    middle.save(job.pictures(key))
+                file.append(record)
+                progress.set_postfix_str(f"{key} {record.main['psnr_y']:.2f} dB")
+                progress.update()
+    return _finish(job, restorer)
+
+
+def unmeasured(job: Job) -> int:
+    """How many sequences of the job have no record, of whichever shard."""
+    return len(set(job.keys) - read_records(job.output).keys())
+
+
+def _finish(job: Job, restorer: Restorer | None) -> dict[str, Any] | None:
+    known = read_records(job.output)
+    if not set(job.keys) <= known.keys():
+        return None
+    records = [known[key] for key in job.keys]
+    _complete_pictures(job, restorer, records)
+    results = {**job.facts, **summarise(records, job.groups)}
+    write_results(job.output, results, records, job.groups)
+    if job.shard[1] == 1:
+        remove_parts(job.output)
+    return results
+
+
+def _complete_pictures(job: Job, restorer: Restorer | None, records: list[SequenceRecord]) -> None:
+    """Pictures of the worst and best sequences, and no others."""
+    wanted = {job.pictures(key): key for key in worst_and_best(records, PICTURES_OF_EACH_END)}
+    for folder, key in wanted.items():
+        if not (folder / "gt.png").exists():
+            measure_sequence(job.sequences.read(key), restorer)[1].save(folder)
+    for folder in (job.output / _PICTURES).iterdir():
+        if folder not in wanted:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""Where networks run: device, ranks, CUDA's libraries."""

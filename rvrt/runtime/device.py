@@ -1,0 +1,210 @@
+"""Where and how networks run. Import this before MindSpore runs its first operation."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import subprocess
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+# The newest instruction set that oneDNN may use, read once. On newer processors it otherwise falls
+# back to slow reference kernels for convolutions; these networks have none and gain from AVX-512.
+os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX512_CORE")
+
+from rvrt.runtime import cuda_libraries
+
+with cuda_libraries.offered():
+    import mindspore as ms
+from mindspore import Parameter, Tensor, communication, ops
+
+from rvrt.config.network import Execution
+from rvrt.errors import ConfigError, WorldError
+
+TARGETS = ("CPU", "GPU", "Ascend")
+_WORKERS = ("ActorThread", "KernelThread")  # how MindSpore calls its threads
+
+
+def available_targets() -> tuple[str, ...]:
+    """The targets that this machine and this build of MindSpore have; the CPU always."""
+    found = {"GPU": ms.device_context.gpu, "Ascend": ms.device_context.ascend}
+    with cuda_libraries.quiet():
+        return ("CPU", *(name for name, context in found.items() if context.is_available()))
+
+
+def use(target: str = "CPU") -> str:
+    """Select the device target of this process and return its name.
+
+    Under msrun each process takes a card of its own. Raises ConfigError, a ValueError, for an
+    unknown target or one that this machine or this build of MindSpore does not have, and when
+    another target is already in use.
+    """
+    _check_target(target)
+    present = available_targets()
+    if target not in present:
+        raise ConfigError(
+            f"device target {target} is not here; {' and '.join(present)} can be used. "
+            f"{_why_not(target)}"
+        )
+    try:
+        with cuda_libraries.quiet():
+            ms.set_device(target)
+            if target == "GPU":
+                ms.device_context.gpu.device_count()  # fails where driver and card do not answer
+    except (RuntimeError, ValueError) as error:
+        raise ConfigError(
+            f"device target {target} cannot be used: {_reason(error)}. It is selected once, before "
+            "any other work"
+        ) from error
+    if target == "CPU":
+        ms.runtime.launch_blocking()  # no queue to overlap with: 1.1 to 2 times faster
+        _spread_threads()
+    return target
+
+
+def _spread_threads() -> None:
+    """Give each of MindSpore's CPU threads a processor of its own, if there is one for each.
+
+    The main thread waits for them by turning round and round. Left to the system, two of them often
+    share a processor while it holds another, and everything takes up to twice as long. The main
+    thread stays free, as the processes that it starts inherit its processors; so do ranks, which
+    share them.
+    """
+    if "MS_ROLE" in os.environ or not hasattr(os, "sched_setaffinity"):
+        return
+    x = ops.ones((512, 512), ms.float32)
+    ops.matmul(x, x).asnumpy()  # the threads start with the first work for them
+    processors = sorted(os.sched_getaffinity(0))
+    with contextlib.suppress(OSError):  # a thread has ended, or it is not allowed: as it was
+        tasks = Path("/proc/self/task").iterdir()
+        threads = [task.name for task in tasks if (task / "comm").read_text().startswith(_WORKERS)]
+        if len(threads) == len(processors):
+            for thread, processor in zip(threads, processors, strict=True):
+                os.sched_setaffinity(int(thread), {processor})
+
+
+def _reason(error: Exception) -> str:
+    """What MindSpore says, without rules and headings."""
+    lines = [line for line in str(error).splitlines() if line.strip() and line[0] != "-"]
+    return lines[0].strip(" .") if lines else type(error).__name__
+
+
+def _check_target(target: str) -> None:
+    if target not in TARGETS:
+        raise ConfigError(f"device target {target!r}: expected one of {', '.join(TARGETS)}")
+
+
+def _why_not(target: str) -> str:
+    if target == "Ascend":
+        return "Ascend needs Huawei's driver and CANN, with its set_env.sh sourced"
+    if os.environ.get("CUDA_HOME"):
+        return "CUDA_HOME is set: it must hold a CUDA 11 with bin/nvcc, and cuDNN 8 be found"
+    return cuda_libraries.missing() or (
+        "MindSpore did not take the CUDA libraries: import rvrt.runtime.device before mindspore"
+    )
+
+
+def execution(target: str, *, dtype: str = "float32", training: bool = False) -> Execution:
+    """How to run a network on `target`.
+
+    A CPU runs operator by operator, as compiling costs seconds for each new input shape;
+    accelerators compile blocks. Training computes every part again in the backward pass.
+    """
+    _check_target(target)
+    return Execution(
+        compile_blocks=target != "CPU", recompute=("all",) if training else (), dtype=dtype
+    )
+
+
+def check_dtype(dtype: str) -> None:
+    """Run one matrix product in `dtype`; raise ConfigError where the target has no kernel for it.
+
+    Call it after `use`.
+    """
+    x = ms.ops.ones((2, 2), getattr(ms, dtype))
+    try:
+        ms.ops.matmul(x, x).asnumpy()
+    except (RuntimeError, TypeError) as error:
+        target = ms.get_context("device_target")
+        raise ConfigError(f"{target} has no {dtype} kernels here: use float32") from error
+
+
+def compile_graph(model: ms.nn.Cell) -> Callable[[ms.Tensor], ms.Tensor]:
+    """`model`, built with Execution(whole_graph=True), as one compiled graph: for debug sizes.
+
+    Loops are unrolled, so compiling takes minutes and much memory on a larger network.
+    """
+    ms.set_recursion_limit(10_000)  # the unrolled branches nest deeper than the default of 1,000
+    return ms.jit(model.construct)
+
+
+@dataclass(frozen=True)
+class World:
+    """This process among those that train together. Every rank calls the same methods in turn.
+
+    On a CPU MindSpore sums float32 and float16 between processes, and little else.
+    """
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this is rank 0, the only one that writes files."""
+        return self.rank == 0
+
+    def average(self, tensors: Iterable[Tensor]) -> tuple[Tensor, ...]:
+        """Each tensor averaged over the ranks; any shapes, float32.
+
+        An infinity or NaN of one rank reaches all of them, so that all skip the step together.
+        """
+        if self.size == 1:
+            return tuple(tensors)
+        add = ops.AllReduce()
+        return tuple(add(x) * (1 / self.size) for x in tensors)
+
+    def broadcast(self, parameters: Iterable[Parameter]) -> None:
+        """Give every rank the values of rank 0."""
+        if self.size > 1:
+            send = ops.Broadcast(0)
+            for parameter in parameters:
+                parameter.set_data(send((parameter,))[0])
+
+    def any(self, flag: bool) -> bool:
+        """Whether `flag` holds on at least one rank. It also waits for all of them."""
+        return flag if self.size == 1 else ops.AllReduce()(Tensor([float(flag)])).item() > 0
+
+
+def init_world() -> World:
+    """Join the processes that MindSpore's launcher msrun has started; alone without it.
+
+    Call it after `use` and before anything is written: msrun also starts a scheduler from the same
+    command, which stays inside this call and ends there. Raises WorldError when they do not meet.
+    """
+    if "MS_ROLE" not in os.environ:
+        return World()
+    try:
+        communication.init()
+        world = World(communication.get_rank(), communication.get_group_size())
+    except RuntimeError as error:
+        if os.environ["MS_ROLE"] == "MS_SCHED":
+            raise WorldError(f"not every process ended well: {_reason(error)}") from error
+        raise WorldError(f"cannot reach the others: {_reason(error)}") from error
+    os.environ["RANK_ID"] = str(world.rank)  # msrun knows it only where nodes are numbered
+    _name_the_dead(world)
+    return world
+
+
+def _name_the_dead(world: World) -> None:
+    """Have this process's rank told if it is killed; msrun tells its number at the most.
+
+    A small process waits for a word on a pipe that closes with this one. msrun kills it along with
+    the processes that it ends itself, so that it speaks for the first one only.
+    """
+    message = f"Error: rank {world.rank} of {world.size} was killed; memory may have run out"
+    script = 'read -r word || echo "$0" >&2'
+    watch = subprocess.Popen(["sh", "-c", script, message], stdin=subprocess.PIPE)
+    os.register_at_fork(after_in_child=watch.stdin.close)  # a data worker must not hold it open
+    atexit.register(watch.communicate, b"done\n")

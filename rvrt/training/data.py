@@ -1,0 +1,102 @@
+"""The data set of a training: what it is trained on, and what it is validated on."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from mindspore import Tensor
+
+from rvrt.config.network import NetworkConfig
+from rvrt.config.training import DataConfig, TrainConfig
+from rvrt.errors import TrainingError
+from rvrt.evaluation.protocol import CENTRE
+from rvrt.runtime.device import World
+from rvrt.training.validation import ValidationClip
+from vimeo_tools import imresize
+from vimeo_tools.feed.augment import AugmentConfig
+from vimeo_tools.feed.dataset import SeptupletSource, Training, create_dataset, open_septuplets
+from vimeo_tools.running.jobs import available_workers
+
+_WORKERS = 4  # more are of use only where decoding is slower than the network
+
+
+def open_clips(data: DataConfig, clip_list: str, network: NetworkConfig) -> SeptupletSource:
+    """The clips of one list, checked to be of the network's scale.
+
+    Raises:
+        TrainingError: a path is missing, or GT and LQ are of another scale than the network.
+        VimeoToolsError: as `vimeo_tools.feed.samples.open_septuplets`.
+    """
+    root = Path(data.root)
+    gt, lq = root / data.gt, root / data.lq if data.lq else None
+    for path in (root, gt, root / clip_list):
+        if not path.exists():
+            raise TrainingError(f"{path}: no such file or folder; --data names the data set's")
+    if lq and not lq.exists():
+        raise TrainingError(
+            f"{lq}: no such folder or database; make it with vimeo-prep --generate-lq, or have LQ "
+            "frames made as GT is read: --set data.lq=null"
+        )
+    source = open_septuplets(
+        gt, lq, root / clip_list, scale=network.upscale, convention=data.convention
+    )
+    if source.scale != network.upscale:
+        raise TrainingError(
+            f"{gt} is {source.scale} times as large as {lq}; the network enlarges to "
+            f"{network.upscale} times"
+        )
+    return source
+
+
+def identity(source: SeptupletSource) -> int:
+    """A number that is the same for the same clips in the same order."""
+    return zlib.crc32("\n".join(source.keys).encode())
+
+
+def batches(
+    source: SeptupletSource, config: TrainConfig, world: World, first_step: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """This rank's share of each batch from a step on: LQ and GT, see `vimeo_tools.feed.Feed`.
+
+    Raises:
+        SettingsError: the settings do not fit the clips or the machine.
+        TrainingError: the batch cannot be shared out.
+    """
+    loop, data = config.train, config.data
+    parts = world.size * loop.micro_batch
+    if loop.batch_size % parts:
+        raise TrainingError(
+            f"train.batch_size={loop.batch_size} cannot be shared out: {world.size} devices times "
+            f"train.micro_batch={loop.micro_batch} is {parts}, and it must be a multiple of that"
+        )
+    augment = AugmentConfig(
+        data.crop, data.reverse, data.flip_horizontal, data.flip_vertical, data.transpose
+    )
+    steps = range(first_step, loop.steps)
+    plan = Training(
+        loop.batch_size // world.size, augment, loop.seed, world.rank, world.size, steps
+    )
+    workers = data.workers or max(1, min(_WORKERS, available_workers() // world.size))
+    for batch in create_dataset(source, plan, workers):
+        first = (batch["lq"].shape[1] - data.frames) // 2
+        middle = slice(first, first + data.frames)
+        yield batch["lq"][:, middle], batch["gt"][:, middle]
+
+
+def validation_clips(config: TrainConfig) -> list[ValidationClip]:
+    """The first clips of the test list, their centre frames also enlarged by bicubic.
+
+    Raises:
+        TrainingError, VimeoToolsError: as `open_clips`; and a frame cannot be read.
+    """
+    if not config.validation.clips:
+        return []
+    source = open_clips(config.data, config.data.test_list, config.model)
+    clips = []
+    for index, key in enumerate(source.keys[: config.validation.clips]):
+        lq, gt = source[index]
+        bicubic = imresize(lq[CENTRE].transpose(1, 2, 0), source.scale)
+        clips.append(ValidationClip(key, lq, gt[CENTRE].transpose(1, 2, 0), bicubic))
+    return clips

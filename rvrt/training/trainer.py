@@ -1,0 +1,279 @@
+"""A training from its first step to its last, however often it is stopped between."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import mindspore as ms
+import numpy as np
+from mindspore import Tensor, nn
+
+from rvrt.config.loading import to_yaml
+from rvrt.config.training import TrainConfig
+from rvrt.errors import CheckpointError, TrainingError
+from rvrt.models import build_model
+from rvrt.runtime import device
+from rvrt.runtime.device import World
+from rvrt.training.data import batches, identity, open_clips, validation_clips
+from rvrt.training.journal import Journal, write_curves
+from rvrt.training.progress import Progress
+from rvrt.training.run_folder import claimed
+from rvrt.training.state import Checkpoints, TrainState
+from rvrt.training.step import StepResult, TrainStep
+from rvrt.training.validation import ValidationResult, validate
+from rvrt.weights.checkpoint import Record, load_arrays, load_spynet, read_arrays, save_weights
+
+_CHECKPOINTS, _SHEETS = "checkpoints", "sheets"
+_BEST, _LAST = "best.safetensors", "last.safetensors"
+_RANDOM = "random_state"
+ALONE = World()
+
+
+@dataclass(frozen=True)
+class TrainSummary:
+    """What one call of `Trainer.fit` did.
+
+    Attributes:
+        first_step, last_step: steps done before, and now.
+        stopped: it was asked to stop before the last step.
+        seconds_per_step: mean.
+        waiting_share: part of the steps' time spent waiting for data, 0 to 1.
+        skipped: steps of the whole run that changed nothing, as loss or gradients were not finite.
+        best: PSNR on Y and step of the best validation, {} where there was none.
+        bicubic_psnr_y: of the same clips; NaN where there was no validation in this call.
+    """
+
+    first_step: int
+    last_step: int
+    stopped: bool
+    seconds_per_step: float
+    waiting_share: float
+    skipped: int
+    best: dict[str, float]
+    bicubic_psnr_y: float
+
+
+class Trainer:
+    """One rank of a training, which goes on from the newest state in its folder.
+
+    Args:
+        config: of the training.
+        folder: of the run; every rank reads it, rank 0 alone writes it.
+        world: this rank.
+        target: where it runs, already selected by `rvrt.runtime.device.use`.
+        say: is told what a person should know, one line at a time.
+
+    Raises:
+        VimeoToolsError: the data set cannot be read, or does not fit the config.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        folder: Path,
+        world: World = ALONE,
+        target: str = "CPU",
+        say: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self._config, self._folder, self._world, self._say = config, folder, world, say
+        self._source = open_clips(config.data, config.data.train_list, config.model)
+        self._clips = validation_clips(config) if world.is_main else []
+        ms.set_seed(config.train.seed)
+        how = device.execution(target, dtype=config.train.precision, training=True)
+        how = dataclasses.replace(how, recompute=config.train.recompute)
+        if config.train.compile_blocks is not None:
+            how = dataclasses.replace(how, compile_blocks=config.train.compile_blocks)
+        self._network = build_model(config.model, how)
+        self._network.set_train(True)
+        self._average = build_model(config.model, how) if config.train.ema else None
+        self._checkpoints = Checkpoints(folder / _CHECKPOINTS, config.checkpoints.keep)
+        self._best: dict[str, float] = {}
+        self._bicubic = math.nan
+        self._recent: list[tuple[StepResult, float]] = []  # since the last line of the journal
+
+    def fit(self, stop: Callable[[], bool] = lambda: False) -> TrainSummary:
+        """Train to the last step, or until `stop` says so; then everything is saved.
+
+        `stop` is asked when a batch has come, and when its step is done.
+
+        Raises:
+            ConfigError: the folder is another training's.
+            TrainingError: too many bad steps in a row; the last state saved is a good one.
+            CheckpointError: the weights to start from, or all saved states, cannot be used.
+            OutputError: something cannot be written; what was written before is whole.
+            FrameError: names the frame that cannot be read.
+        """
+        config, world = self._config, self._world
+        with contextlib.ExitStack() as stack:
+            journal = self._open(stack)
+            first = self._begin()
+            if journal:
+                journal.rewind(first)
+            size = config.train.batch_size
+            progress = stack.enter_context(
+                Progress(first, config.train.steps, size, show=world.is_main)
+            )
+            done, stopped = first, False
+            for lq, gt in progress.timed(batches(self._source, config, world, first)):
+                stopped = world.any(stop())
+                if not stopped:
+                    self._advance(lq, gt, done, progress, journal)
+                    done += 1
+                    stopped = world.any(stop()) and done < config.train.steps
+                if stopped:
+                    if world.is_main:
+                        self._save(done)
+                    break
+        return TrainSummary(
+            first,
+            done,
+            stopped,
+            progress.seconds_per_step,
+            progress.waiting_share,
+            self._step.counters.skipped,
+            self._best,
+            self._bicubic,
+        )
+
+    def _open(self, stack: contextlib.ExitStack) -> Journal | None:
+        """Rank 0 takes the folder for itself, and has a journal."""
+        if not self._world.is_main:
+            return None
+        stack.enter_context(claimed(self._folder, self._config))
+        tensorboard = self._config.journal.tensorboard
+        return stack.enter_context(Journal(self._folder, tensorboard=tensorboard))
+
+    def _advance(
+        self, lq: Tensor, gt: Tensor, step: int, progress: Progress, journal: Journal | None
+    ) -> None:
+        """One step, and what is due after it."""
+        result = self._step(lq, gt, step)
+        seconds = progress.step(result)
+        done = step + 1
+        self._check_health(done)
+        if journal is None:
+            return
+        self._recent.append((result, seconds))
+        if self._due(done, self._config.journal.every):
+            journal.write(done, **self._numbers(progress))
+            self._recent.clear()
+        if self._clips and self._due(done, self._config.validation.every):
+            self._validate(done, journal)
+        if self._due(done, self._config.checkpoints.every):
+            self._save(done)
+
+    def _begin(self) -> int:
+        """Fill the weights, from the newest state or the first time; the number of steps done."""
+        if not self._world.is_main:
+            self._world.any(False)  # rank 0 first: it sets damaged states aside
+        state = self._checkpoints.load_last(self._say)
+        if self._world.is_main:
+            self._world.any(False)
+        if state is None:
+            self._load_start()
+        self._step = TrainStep(self._network, self._config, self._average, self._world.average)
+        if state is None:
+            self._world.broadcast(self._step.tensors().values())
+            return 0
+        self._resume(state)
+        return state.step
+
+    def _load_start(self) -> None:
+        start = self._config.start
+        if start.init:
+            arrays, record = read_arrays(Path(start.init))
+            if record is not None and record.config != self._config.model:
+                raise CheckpointError(
+                    f"{start.init}: trained as {record.config}, which differs from this training's "
+                    f"{self._config.model}"
+                )
+            load_arrays(self._network, arrays, start.init)
+        elif start.spynet:
+            load_spynet(self._network, Path(start.spynet))
+        elif hasattr(self._network, "spynet"):
+            self._say("optical flow: from scratch; --spynet WEIGHTS begins with a trained one")
+
+    def _resume(self, state: TrainState) -> None:
+        steps = self._config.train.steps
+        if state.step > steps:
+            raise TrainingError(
+                f"{self._folder}: {state.step} steps are done, more than train.steps={steps}"
+            )
+        if state.record["clips"] != identity(self._source):
+            raise TrainingError(
+                f"{self._folder}: was trained on other clips than those that "
+                f"{self._config.data.train_list} of {self._config.data.root} lists"
+            )
+        arrays = dict(state.arrays)
+        ms.set_rng_state(ms.Tensor(arrays.pop(_RANDOM)))
+        self._step.load(arrays, state.record["counters"])
+        self._best = state.record["best"]
+        self._say(f"resumed after step {state.step}")
+
+    def _due(self, done: int, every: int) -> bool:
+        return done % every == 0 or done == self._config.train.steps
+
+    def _validate(self, done: int, journal: Journal) -> None:
+        sheet = self._folder / _SHEETS / f"step_{done:08d}.png"
+        result: ValidationResult = validate(self._shown, self._clips, sheet)
+        journal.write(done, **dataclasses.asdict(result))
+        self._bicubic = result.bicubic_psnr_y
+        if result.psnr_y > self._best.get("psnr_y", -math.inf):  # a NaN is never the best
+            self._best = {"psnr_y": result.psnr_y, "step": done}
+            self._export(_BEST)
+        write_curves(self._folder)
+
+    @property
+    def _shown(self) -> nn.Cell:
+        """The network that is validated and exported."""
+        return self._network if self._average is None else self._average
+
+    def _export(self, name: str) -> None:
+        arrays = {p.name: p.asnumpy() for p in self._shown.get_parameters()}
+        save_weights(self._folder / name, arrays, Record(self._config.model, "rvrt"))
+
+    def _save(self, done: int) -> None:
+        arrays, counters = self._step.state()
+        arrays[_RANDOM] = np.asarray(ms.get_rng_state().asnumpy(), np.uint8)
+        record: dict[str, Any] = {
+            "counters": counters,
+            "best": self._best,
+            "clips": identity(self._source),
+            "config": to_yaml(self._config),
+        }
+        self._checkpoints.save(TrainState(done, arrays, record))
+        self._export(_LAST)
+
+    def _check_health(self, done: int) -> None:
+        bad, allowed = self._step.counters.bad_in_a_row, self._config.train.max_bad_steps
+        if bad >= allowed:
+            saved = self._checkpoints.paths()
+            last = f"{saved[-1]} is the last good state" if saved else "no state was saved yet"
+            raise TrainingError(
+                f"steps {done - bad + 1} to {done}: loss or gradients were not finite, so they "
+                f"changed nothing, and {allowed} in a row are too many; {last}. A lower "
+                "optimiser.lr, or train.clip_norm, may help, in a new --output"
+            )
+
+    def _numbers(self, progress: Progress) -> dict[str, float]:
+        """One line of the journal: means over the steps since the last one."""
+        recent = self._recent
+        good = [result for result, _ in recent if not result.skipped]
+        numbers = {
+            "loss": fmean([result.loss for result in good] or [math.nan]),
+            "rate": recent[-1][0].rate,
+            "gradient_norm": fmean([result.gradient_norm for result in good] or [math.nan]),
+            "skipped": self._step.counters.skipped,
+            "seconds_per_step": fmean(seconds for _, seconds in recent),
+            "waiting_share": progress.waiting_share,
+        }
+        if self._config.train.precision == "float16":
+            numbers["loss_scale"] = self._step.counters.loss_scale
+        return numbers

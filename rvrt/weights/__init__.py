@@ -1,0 +1,1 @@
+"""Weights on disk, this package's and others'."""

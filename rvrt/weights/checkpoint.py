@@ -1,0 +1,277 @@
+"""Weights on disk: strict both ways, whole or absent, and with the config they were trained for.
+
+GELU's form and LayerNorm's epsilon belong to the weights (the authors' network and mindediting's
+differ in both), so the config is recorded in the same file and comes back with it.
+"""
+
+import binascii
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mindspore as ms
+import numpy as np
+from mindspore import nn
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from rvrt.config.network import Execution, NetworkConfig, RVRTConfig, RVRTLightConfig
+from rvrt.errors import CheckpointError
+from rvrt.models import build_model
+from vimeo_tools.errors import OutputError
+from vimeo_tools.running.atomic import whole_file
+
+Arrays = dict[str, NDArray[Any]]
+Shapes = dict[str, tuple[int, ...]]
+
+SUFFIXES = (".ckpt", ".safetensors")
+_RECORD = "rvrt_record"
+_CRC = "rvrt_crc32"
+# MindSpore ends a .ckpt that it was asked to sum with this word and ten bytes.
+_CKPT_TRAILER = b"crc_num"
+_CKPT_TRAILER_LENGTH = len(_CKPT_TRAILER) + 10
+_CONFIGS: dict[str, type[NetworkConfig]] = {"rvrt": RVRTConfig, "rvrt-light": RVRTLightConfig}
+_NAMED_AT_MOST = 3
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a weights file says of itself.
+
+    Attributes:
+        config: of the network that the weights belong to.
+        origin: where they were trained: "authors", "mindediting" or "rvrt".
+        part: "network", or "spynet" for the optical flow alone.
+    """
+
+    config: NetworkConfig
+    origin: str
+    part: str = "network"
+
+    def to_json(self) -> str:
+        """One line of JSON."""
+        family = next(name for name, kind in _CONFIGS.items() if type(self.config) is kind)
+        fields = dataclasses.asdict(self.config)
+        return json.dumps(
+            {"model": family, "config": fields, "origin": self.origin, "part": self.part}
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> "Record":
+        """From `to_json`.
+
+        Raises:
+            ValueError: another form, an unknown key, a value that the config refuses.
+        """
+        try:
+            stored = json.loads(text)
+            fields = {key: _frozen(value) for key, value in stored["config"].items()}
+            config = _CONFIGS[stored["model"]](**fields)
+            return cls(config, stored["origin"], stored["part"])
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"record {text[:200]!r}: {error!r}") from error
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
+
+
+def shapes_of(network: nn.Cell) -> Shapes:
+    """Name and shape of every parameter of a network, in its order."""
+    return {parameter.name: tuple(parameter.shape) for parameter in network.get_parameters()}
+
+
+def require_match(expected: Mapping[str, tuple[int, ...]], got: Shapes, source: object) -> None:
+    """Compare names and shapes.
+
+    Raises:
+        CheckpointError: any is missing, unexpected or of another shape; names the first of each
+            kind and how many there are.
+    """
+    missing = [name for name in expected if name not in got]
+    unexpected = [name for name in got if name not in expected]
+    misshapen = [
+        f"{name} is {_size(got[name])} instead of {_size(shape)}"
+        for name, shape in expected.items()
+        if name in got and got[name] != shape
+    ]
+    problems = [
+        f"{len(names)} {kind} ({_first(names)})"
+        for names, kind in (
+            (missing, "missing"),
+            (unexpected, "unexpected"),
+            (misshapen, "of another shape"),
+        )
+        if names
+    ]
+    if problems:
+        raise CheckpointError(
+            f"{source}: not the weights of this network: "
+            + "; ".join(problems)
+            + ". The file is incomplete or belongs to another model or config"
+        )
+
+
+def _first(names: list[str]) -> str:
+    more = ", ..." if len(names) > _NAMED_AT_MOST else ""
+    return ", ".join(names[:_NAMED_AT_MOST]) + more
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape)) or "a single number"
+
+
+def save_weights(path: Path, arrays: Mapping[str, NDArray[Any]], record: Record) -> None:
+    """Write float32 arrays and their record as `.ckpt` or `.safetensors`, with a checksum.
+
+    Raises:
+        CheckpointError: another suffix.
+        OutputError: the file cannot be written.
+    """
+    if path.suffix not in SUFFIXES:
+        raise CheckpointError(f"{path}: weights are kept as one of {', '.join(SUFFIXES)}")
+    text = record.to_json()
+    if path.suffix == ".safetensors":
+        write_safetensors(path, arrays, text)
+        return
+    with whole_file(path) as part:
+        entries = [{"name": name, "data": ms.Tensor(array)} for name, array in arrays.items()]
+        ms.save_checkpoint(entries, str(part), append_dict={_RECORD: text}, crc_check=True)
+
+
+def write_safetensors(path: Path, arrays: Mapping[str, NDArray[Any]], record: str) -> None:
+    """Write arrays and a text that goes with them, with a checksum over both.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    metadata = {"format": "ms", _RECORD: record, _CRC: str(_checksum(arrays, record))}
+    contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    with whole_file(path) as part:
+        try:
+            save_file(contiguous, part, metadata)
+        except SafetensorError as error:  # a full disk, for one
+            raise OutputError(f"{path}: cannot be written: {_first_line(error)}") from error
+
+
+def read_arrays(path: Path) -> tuple[Arrays, Record | None]:
+    """Read a `.ckpt` or `.safetensors` of this package or of another program.
+
+    Returns:
+        The arrays by name, in the file's order, and the record, None where the file has none.
+
+    Raises:
+        CheckpointError: absent, damaged, cut short, of another form.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such file")
+    read = {".ckpt": _read_ckpt, ".safetensors": read_safetensors}.get(path.suffix)
+    if read is None:
+        raise CheckpointError(f"{path}: weights are kept as one of {', '.join(SUFFIXES)}")
+    try:
+        arrays, text = read(path)
+        return arrays, None if text is None else Record.from_json(text)
+    except (OSError, ValueError, SafetensorError) as error:
+        raise CheckpointError(
+            f"{path}: damaged, cut short or of another form ({_first_line(error)})"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__
+
+
+def _read_ckpt(path: Path) -> tuple[Arrays, str | None]:
+    raw = path.read_bytes()
+    summed = raw[-_CKPT_TRAILER_LENGTH:].startswith(_CKPT_TRAILER)
+    if summed and binascii.crc32(raw[:-_CKPT_TRAILER_LENGTH]) != int.from_bytes(raw[-10:], "big"):
+        raise ValueError("its checksum is wrong")
+    if not raw:
+        raise ValueError("it is empty")
+    entries = ms.load_checkpoint(str(path))
+    text = entries.pop(_RECORD, None)
+    if text is not None and not summed:
+        raise ValueError("its checksum is missing")
+    arrays = {
+        name: value.asnumpy() for name, value in entries.items() if isinstance(value, ms.Tensor)
+    }
+    return arrays, text
+
+
+def read_safetensors(path: Path) -> tuple[Arrays, str | None]:
+    """The arrays and the text of `write_safetensors`; None for a file of another program.
+
+    Raises:
+        OSError, SafetensorError, ValueError: damaged, cut short, of another form.
+    """
+    with safe_open(path, "np") as file:
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        metadata = file.metadata() or {}
+    text = metadata.get(_RECORD)
+    if text is not None and metadata.get(_CRC) != str(_checksum(arrays, text)):
+        raise ValueError("its checksum is wrong")
+    return arrays, text
+
+
+def _checksum(arrays: Mapping[str, NDArray[Any]], text: str) -> int:
+    crc = binascii.crc32(text.encode())
+    for name in sorted(arrays):
+        head = f"{name} {arrays[name].dtype} {arrays[name].shape}"
+        crc = binascii.crc32(arrays[name].tobytes(), binascii.crc32(head.encode(), crc))
+    return crc
+
+
+def load_arrays(network: nn.Cell, arrays: Arrays, source: object, only: str = "") -> None:
+    """Put arrays into a network; `only` restricts both sides to names with that prefix.
+
+    Raises:
+        CheckpointError: a name or shape does not match, or MindSpore did not take one.
+    """
+    expected = {name: shape for name, shape in shapes_of(network).items() if name.startswith(only)}
+    chosen = {name: array for name, array in arrays.items() if name.startswith(only)}
+    require_match(expected, {name: array.shape for name, array in chosen.items()}, source)
+    parameters = {name: ms.Parameter(ms.Tensor(array), name=name) for name, array in chosen.items()}
+    # Given the whole network, MindSpore warns of every parameter that stays as it is.
+    part = network.get_sub_cell(only.rstrip(".")) if only else network
+    not_filled, not_used = ms.load_param_into_net(part, parameters, strict_load=True)
+    left = [name for name in (*not_filled, *not_used) if name.startswith(only)]
+    if left:
+        raise CheckpointError(f"{source}: MindSpore did not load {len(left)}: {_first(left)}")
+
+
+def load_network(path: Path, execution: Execution | None = None) -> tuple[nn.Cell, NetworkConfig]:
+    """The network that a weights file of this package describes, filled with its weights.
+
+    Raises:
+        CheckpointError: as `read_arrays` and `load_arrays`, or the file was not made here.
+    """
+    if path.suffix in (".pth", ".pt"):
+        raise CheckpointError(
+            f"{path}: PyTorch's form; convert it first: rvrt-convert {path} "
+            f"{path.with_suffix('.safetensors')}"
+        )
+    arrays, record = read_arrays(path)
+    if record is None:
+        raise CheckpointError(
+            f"{path}: has no record of its config, so this package did not write it; convert it "
+            f"first: rvrt-convert {path} NEW.safetensors"
+        )
+    if record.part != "network":
+        raise CheckpointError(f"{path}: holds {record.part} alone, not a whole network")
+    network = build_model(record.config, execution)
+    load_arrays(network, arrays, path)
+    return network, record.config
+
+
+def load_spynet(network: nn.Cell, path: Path) -> None:
+    """Fill the optical flow of an RVRT from SpyNet's or a whole RVRT's converted weights.
+
+    Raises:
+        CheckpointError: as `read_arrays` and `load_arrays`.
+    """
+    arrays, _ = read_arrays(path)
+    load_arrays(network, arrays, path, only="spynet.")

@@ -1,0 +1,122 @@
+import dataclasses
+
+import pytest
+
+from rvrt.config.loading import flat, load_config, override, to_yaml
+from rvrt.config.training import TRAIN_PRESETS
+from rvrt.errors import ConfigError
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(text):
+        path = tmp_path / "my.yaml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize("name", TRAIN_PRESETS)
+def test_yaml_comes_back_as_the_same_config(write, name):
+    assert load_config(file=write(to_yaml(TRAIN_PRESETS[name]))) == TRAIN_PRESETS[name]
+
+
+def test_file_over_preset_and_settings_over_file(write):
+    file = write(
+        "preset: rvrt\ntrain: {batch_size: 4, steps: 10}\nmodel: {num_blocks: [1, 1, 1]}\n"
+    )
+    config = load_config(None, file, ["train.batch_size=2", "data.lq=null", "optimiser.lr=1e-3"])
+    assert config.train.batch_size == 2
+    assert config.train.steps == 10
+    assert config.model.num_blocks == (1, 1, 1)
+    assert config.data.lq is None
+    assert config.optimiser.lr == 1e-3
+    changed = {"train", "model", "data", "optimiser"}
+    for field in dataclasses.fields(config):
+        if field.name not in changed:
+            assert getattr(config, field.name) == getattr(TRAIN_PRESETS["rvrt"], field.name)
+
+
+def test_changes_are_checked_together():
+    both = {"train": {"micro_batch": 3, "batch_size": 9}}
+    assert override(TRAIN_PRESETS["rvrt"], both).train.micro_batch == 3
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("train.bacth_size=4", "train.bacth_size: no such key; did you mean train.batch_size?"),
+        ("batch_size=4", "did you mean train.batch_size?"),
+        ("data.batch_size=4", "did you mean train.batch_size?"),
+        ("zz.qqq=4", "--print-config shows all keys"),
+        ("preset=rvrt-light", "preset: no such key"),
+        ("train=4", "train: got 4, expected keys such as steps, batch_size"),
+        ("train.batch_size=4.5", "train.batch_size: got 4.5, expected a whole number"),
+        ("train.batch_size=true", "got True, expected a whole number"),
+        ("train.steps='300'", "got '300', expected a whole number"),
+        ("train.steps=null", "got None, expected a whole number"),
+        ("optimiser.lr=fast", "got 'fast', expected a number"),
+        ("optimiser.lr=true", "got True, expected a number"),
+        ("journal.tensorboard=1", "got 1, expected true or false"),
+        ("data.gt=5", "got 5, expected text"),
+        ("data.workers=two", "got 'two', expected a whole number"),
+        ("optimiser.betas=0.9", "got 0.9, expected a list of 2, each a number"),
+        ("optimiser.betas=[0.9]", "expected a list of 2"),
+        ("train.recompute=[1]", r"train.recompute\[0\]: got 1, expected text"),
+        ("train.recompute=all", "expected a list, each text"),
+        ("train.batch_size", "expected KEY=VALUE"),
+        ("=4", "expected KEY=VALUE"),
+        ("train.batch_size=[", "the value is not YAML"),
+        ("train.steps.more=1", "train.steps: got {'more': 1}, expected a whole number"),
+        ("train.steps=0", "train.steps=0: expected 1 or more"),
+        ("model.embed_dim=145", "model.embed_dim=145 is not a multiple"),
+        ("data.frames=3", "data.frames=3: expected an even number"),
+    ],
+)
+def test_what_does_not_fit_is_refused(setting, message):
+    with pytest.raises(ConfigError, match=message):
+        load_config("rvrt", settings=[setting])
+
+
+def test_a_section_that_is_a_number():
+    with pytest.raises(ConfigError, match="holds 4, no keys"):
+        load_config("rvrt", settings=["train=4", "train.steps=5"])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("train: [", "cannot be read as YAML"),
+        ("- 4", "holds list, expected keys and values"),
+        ("!!python/object/apply:os.system ['true']", "cannot be read as YAML"),
+        ("preset: swin", "preset 'swin': expected one of rvrt, rvrt-light"),
+        ("5: 4", "5: no such key"),
+    ],
+)
+def test_a_wrong_file_is_refused(write, text, message):
+    with pytest.raises(ConfigError, match=message):
+        load_config(None if "swin" in text else "rvrt", write(text))
+
+
+def test_presets_that_contradict_each_other(write):
+    with pytest.raises(ConfigError, match="has preset: rvrt-light; give one of them"):
+        load_config("rvrt", write("preset: rvrt-light"))
+    assert load_config("rvrt", write("preset: rvrt")).preset == "rvrt"
+
+
+def test_no_preset_and_no_file(tmp_path):
+    with pytest.raises(ConfigError, match="no preset: give rvrt, "):
+        load_config()
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_config(file=tmp_path / "absent.yaml")
+
+
+def test_an_empty_file_changes_nothing(write):
+    assert load_config("rvrt", write("")) == TRAIN_PRESETS["rvrt"]
+
+
+def test_flat_names_every_value():
+    names = flat(TRAIN_PRESETS["rvrt"])
+    assert names["model.num_blocks"] == (1, 2, 1)
+    assert names["preset"] == "rvrt"

@@ -1,0 +1,65 @@
+import dataclasses
+
+import pytest
+
+from rvrt.config.network import (
+    MODEL_PRESETS,
+    RECOMPUTABLE,
+    ConfigError,
+    Execution,
+    RVRTConfig,
+    RVRTLightConfig,
+)
+
+
+def test_presets_are_the_published_networks_and_small_ones():
+    assert list(MODEL_PRESETS) == ["rvrt", "rvrt-light", "rvrt-debug", "rvrt-light-debug"]
+    assert MODEL_PRESETS["rvrt"] == RVRTConfig()
+    light = MODEL_PRESETS["rvrt-light"]
+    assert (light.gelu, light.layer_norm_eps, light.relative_position) == ("tanh", 1e-7, False)
+
+
+def test_a_config_never_changes_and_holds_tuples():
+    config = RVRTConfig(window_size=[2, 4, 4])
+    assert config.window_size == (2, 4, 4)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        config.embed_dim = 3
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"embed_dim": 0}, "positive"),
+        ({"embed_dim": 145}, "num_heads"),
+        ({"num_heads": (6, 5, 6)}, "num_heads=5"),
+        ({"depths": (2, 2)}, "3 positive"),
+        ({"clip_size": 3}, "clips of 2"),
+        ({"upscale": 3}, "power of two"),
+        ({"attention_window": (2, 3)}, "odd"),
+        ({"attention_heads": 7}, "attention_heads=7"),
+        ({"deformable_groups": 5}, "even"),
+        ({"deformable_groups": 22}, "not equal"),
+        ({"gelu": "fast"}, "erf, tanh"),
+        ({"layer_norm_eps": 0.0}, "layer_norm_eps"),
+        ({"max_offset": 0.0}, "max_offset"),
+    ],
+)
+def test_a_setting_out_of_range_is_a_value_error_that_names_it(change, message):
+    with pytest.raises(ConfigError, match=message):
+        RVRTConfig(**change)
+
+
+def test_light_has_no_deformable_groups():
+    with pytest.raises(TypeError):
+        RVRTLightConfig(deformable_groups=12)
+
+
+def test_execution_is_checked():
+    with pytest.raises(ConfigError, match="float16"):
+        Execution(dtype="bfloat16")
+    with pytest.raises(ConfigError, match="recompute='spynet': expected one of all, feat_extract"):
+        Execution(recompute=("spynet",))
+    assert Execution().recompute == ()
+    assert Execution(recompute=["all"]).recompute == RECOMPUTABLE
+    with pytest.raises(ConfigError, match="chunk_mb"):
+        Execution(chunk_mb=0)

@@ -1,0 +1,135 @@
+import csv
+import errno
+import json
+import math
+import os
+
+import pytest
+
+from rvrt.errors import EvaluationError
+from rvrt.evaluation.results import (
+    METRICS,
+    RecordFile,
+    SequenceRecord,
+    claim_folder,
+    plain,
+    read_records,
+    summarise,
+    worst_and_best,
+    write_results,
+)
+
+
+def scores(psnr):
+    return dict(zip(METRICS, (psnr, 0.5, psnr + 1, 0.25), strict=True))
+
+
+def record(key, psnr, seconds=1.0):
+    nan = int(math.isnan(psnr))
+    return SequenceRecord(key, 1, nan, scores(psnr), scores(20.0), seconds, int(9 * seconds))
+
+
+def test_records_survive_a_cut_off_line(tmp_path):
+    first, second = record("a", 30.0), record("b", math.inf)
+    with RecordFile(tmp_path) as file:
+        file.append(first)
+    path = tmp_path / "records.jsonl"
+    path.write_bytes(path.read_bytes() + b'{"key": "b", "fra')
+    assert read_records(tmp_path) == {"a": first}
+    with RecordFile(tmp_path) as file:
+        file.append(second)
+    assert read_records(tmp_path) == {"a": first, "b": second}
+
+
+def test_nan_survives_the_file(tmp_path):
+    with RecordFile(tmp_path, (2, 3)) as file:
+        file.append(record("a", math.nan))
+    text = (tmp_path / "records.2of3.jsonl").read_text()
+    assert json.loads(text, parse_constant=pytest.fail)["ours"]["psnr_y"] == "nan"
+    assert math.isnan(read_records(tmp_path)["a"].ours["psnr_y"])
+
+
+def test_a_damaged_line_is_named(tmp_path):
+    (tmp_path / "records.jsonl").write_text('{"key": "a"}\n')
+    with pytest.raises(EvaluationError, match=r"records\.jsonl:1: is damaged"):
+        read_records(tmp_path)
+
+
+def test_one_process_to_a_record_file(tmp_path):
+    with (
+        RecordFile(tmp_path),
+        pytest.raises(EvaluationError, match="another process"),
+        RecordFile(tmp_path),
+    ):
+        pass
+
+
+def test_results_of_other_settings_are_not_mixed(tmp_path):
+    folder = tmp_path / "out"
+    claim_folder(folder, {"tile": None, "dtype": "float32"})
+    claim_folder(folder, {"tile": None, "dtype": "float32"})
+    with pytest.raises(EvaluationError, match="tile was null and now is 64"):
+        claim_folder(folder, {"tile": 64, "dtype": "float32"})
+    (tmp_path / "holiday.png").touch()
+    with pytest.raises(EvaluationError, match=r"holds holiday\.png"):
+        claim_folder(tmp_path, {})
+    with pytest.raises(EvaluationError, match=r"holiday\.png: cannot be written"):
+        claim_folder(tmp_path / "holiday.png", {})
+
+
+def test_means_groups_speed_and_memory():
+    records = [record("a", 30.0, 9.0), record("b", 32.0, 1.0), record("c", 37.0, 2.0)]
+    summary = summarise(records, {"b": "slow", "c": "fast", "x": "medium"})
+    assert summary["means"]["ours"] == scores(33.0)
+    assert summary["means"]["bicubic"] == scores(20.0)
+    assert list(summary["groups"]) == ["slow", "fast"]
+    assert summary["groups"]["slow"] == {
+        "sequences": 1,
+        "ours": scores(32.0),
+        "bicubic": scores(20.0),
+    }
+    assert (summary["seconds_per_call"], summary["peak_memory_bytes"]) == (2.0, 81)
+
+
+def test_without_a_network():
+    summary = summarise([SequenceRecord("a", 1, 0, None, scores(20.0))], {})
+    assert summary["means"] == {"ours": None, "bicubic": scores(20.0)}
+    assert summary["seconds_per_call"] is summary["peak_memory_bytes"] is None
+
+
+def test_nan_is_counted_and_never_dropped(tmp_path):
+    records = [record("a", 30.0), record("b", math.nan)]
+    results = summarise(records, {})
+    assert results["nan_frames"] == 1 and math.isnan(results["means"]["ours"]["psnr_y"])
+    write_results(tmp_path, results, records, {"b": "fast"})
+    written = json.loads((tmp_path / "results.json").read_text(), parse_constant=pytest.fail)
+    assert written["means"]["ours"]["psnr_y"] == "nan"
+    rows = list(csv.DictReader((tmp_path / "per_sequence.csv").read_text().splitlines()))
+    assert [row["psnr_y"] for row in rows] == ["30.0", "nan"]
+    assert [row["group"] for row in rows] == ["", "fast"]
+    assert [row["bicubic_ssim_rgb"] for row in rows] == ["0.25"] * 2
+
+
+def test_numbers_that_json_lacks():
+    value = {"a": [math.inf, -math.inf, 1.5], "b": {"c": math.nan, "d": None}}
+    assert plain(value) == {"a": ["inf", "-inf", 1.5], "b": {"c": "nan", "d": None}}
+
+
+def test_worst_and_best():
+    records = [record(f"{psnr}", float(psnr)) for psnr in (34, 31, 35, 32, 33)]
+    assert worst_and_best(records, 2) == ["31", "32", "34", "35"]
+    assert worst_and_best(records, 4) == ["31", "32", "33", "34", "35"]
+    assert worst_and_best([*records, record("nan", math.nan)], 1) == ["nan", "35"]
+
+
+def test_a_disk_that_does_not_take_it(tmp_path, monkeypatch):
+    def full(_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    (tmp_path / "results.json").mkdir()
+    with pytest.raises(EvaluationError, match="cannot be written: Is a directory"):
+        write_results(tmp_path, {}, [], {})
+    monkeypatch.setattr(os, "fsync", full)
+    message = r"records\.jsonl: cannot be written: No space"
+    with pytest.raises(EvaluationError, match=message), RecordFile(tmp_path) as file:
+        file.append(record("a", 30.0))

@@ -1,0 +1,117 @@
+import numpy as np
+import pytest
+
+from rvrt.errors import EvaluationError
+from rvrt.evaluation.sequences import (
+    holds_septuplets,
+    open_folders,
+    open_septuplets_at,
+    open_vimeo,
+)
+from rvrt.restoration.media import save_picture
+from vimeo_tools import downscale
+from vimeo_tools.data.png import decode_png
+
+
+def picture(septuplets, key, number):
+    return decode_png((septuplets / "sequences" / key / f"im{number}.png").read_bytes())
+
+
+@pytest.mark.parametrize(("protocol", "numbers"), [("centre", [4]), ("all", [1, 2, 3, 4, 5, 6, 7])])
+def test_vimeo_with_lq_made_as_read(septuplets, protocol, numbers):
+    vimeo = open_vimeo(septuplets, "train", protocol)
+    assert vimeo.keys == ["00001/0001", "00001/0002"] and vimeo.lq_is_made
+    sequence = vimeo.read("00001/0002")
+    assert sequence.mirrored and sequence.scale == 4
+    assert sequence.measured == tuple(number - 1 for number in numbers)
+    truth = np.stack([picture(septuplets, "00001/0002", number) for number in range(1, 8)])
+    np.testing.assert_array_equal(sequence.lq.read(0, 7), downscale(truth, 4))
+    np.testing.assert_array_equal(
+        sequence.gt.read(0, len(numbers)), truth[[n - 1 for n in numbers]]
+    )
+
+
+def test_trees_and_databases_give_the_same(septuplets, vimeo_prep):
+    made = open_vimeo(septuplets, "train").read("00001/0001")
+    assert vimeo_prep("--generate-lq", "--output-dir", "BIx4", cwd=septuplets).returncode == 0
+    trees = open_vimeo(septuplets, "train")
+    assert not trees.lq_is_made and trees.source["lq"].endswith("BIx4")
+    assert trees.source["lq_convention"] == "double"
+    from_trees = trees.read("00001/0001")
+    content = ("--content", "gt-centre", "--content", "lq")
+    assert vimeo_prep("pack-lmdb", *content, cwd=septuplets).returncode == 0
+    for folder in ("sequences", "BIx4"):
+        (septuplets / folder).rename(septuplets / f"no_{folder}")
+    databases = open_vimeo(septuplets, "train")
+    assert databases.source["gt"].endswith("only4th.lmdb")
+    for sequence in (from_trees, databases.read("00001/0001")):
+        np.testing.assert_array_equal(sequence.lq.read(0, 7), made.lq.read(0, 7))
+        np.testing.assert_array_equal(sequence.gt.read(0, 1), made.gt.read(0, 1))
+    with pytest.raises(EvaluationError, match="holds neither sequences nor"):
+        open_vimeo(septuplets, "train", "all")
+
+
+def test_what_holds_septuplets(septuplets, tmp_path):
+    assert holds_septuplets(septuplets / "sequences")
+    assert not holds_septuplets(septuplets)
+    assert not holds_septuplets(tmp_path / "absent")
+    without_list = open_septuplets_at(septuplets / "sequences", None, None)
+    assert len(without_list.keys) == 3
+
+
+def write_frames(folder, names, size):
+    rng = np.random.default_rng(len(names))
+    frames = rng.integers(0, 256, (len(names), *size, 3), np.uint8)
+    for name, frame in zip(names, frames, strict=True):
+        save_picture(folder / f"{name}.png", frame)
+    return frames
+
+
+def test_folders_of_sequences(tmp_path):
+    lengths = {"a": "012", "b": "01234"}
+    lq = {key: write_frames(tmp_path / "lq" / key, n, (4, 6)) for key, n in lengths.items()}
+    gt = {key: write_frames(tmp_path / "gt" / key, n, (16, 24)) for key, n in lengths.items()}
+    pairs = open_folders(tmp_path / "gt", tmp_path / "lq")
+    assert pairs.keys == ["a", "b"] and pairs.protocol == "all" and pairs.published == []
+    for key in "ab":
+        sequence = pairs.read(key)
+        assert sequence.measured == tuple(range(len(lq[key]))) and not sequence.mirrored
+        np.testing.assert_array_equal(sequence.lq.read(0, 9), lq[key])
+        np.testing.assert_array_equal(sequence.gt.read(1, 2), gt[key][1:2])
+
+
+def test_one_sequence_without_a_folder_of_its_own(tmp_path):
+    write_frames(tmp_path / "small", ["0x4", "1x4"], (4, 6))
+    gt = write_frames(tmp_path / "large", ["0", "1"], (16, 24))
+    assert open_folders(tmp_path / "large", tmp_path / "small").read("large").scale == 4
+    made = open_folders(tmp_path / "large").read("large")
+    np.testing.assert_array_equal(made.lq.read(0, 2), downscale(gt, 4))
+
+
+def test_known_sets_bring_the_published_figures(tmp_path):
+    for key in ("calendar", "city", "foliage", "walk"):
+        (tmp_path / "vid4" / key).mkdir(parents=True)
+    for key in ("000", "011", "015", "020"):
+        (tmp_path / "reds4" / key).mkdir(parents=True)
+    assert open_folders(tmp_path / "vid4").published[0]["psnr_y"] == 27.99
+    assert open_folders(tmp_path / "reds4").published[0]["psnr_rgb"] == 32.75
+
+
+def test_folders_that_do_not_fit(tmp_path):
+    write_frames(tmp_path / "gt" / "a", "012", (16, 24))
+    write_frames(tmp_path / "gt" / "b", "012", (16, 24))
+    write_frames(tmp_path / "lq" / "a", "013", (4, 6))
+    with pytest.raises(EvaluationError, match="no such folder"):
+        open_folders(tmp_path / "absent")
+    with pytest.raises(EvaluationError, match="sequence b is in only one"):
+        write_frames(tmp_path / "lq" / "c", "012", (4, 5))
+        open_folders(tmp_path / "gt", tmp_path / "lq")
+    (tmp_path / "lq" / "c").rename(tmp_path / "lq" / "b")
+    pairs = open_folders(tmp_path / "gt", tmp_path / "lq")
+    with pytest.raises(EvaluationError, match="a: 3 LQ frames from 0 to 3, 3 GT frames"):
+        pairs.read("a")
+    with pytest.raises(EvaluationError, match="b: GT frames of 24x16 with LQ frames of 5x4"):
+        assert pairs.read("b").scale
+    write_frames(tmp_path / "odd", "0", (15, 24))
+    with pytest.raises(EvaluationError, match="24x15: no multiple of 4"):
+        open_folders(tmp_path / "odd").read("odd")

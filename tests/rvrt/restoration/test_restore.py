@@ -1,0 +1,310 @@
+import math
+import signal
+import subprocess
+import sys
+import time
+from fractions import Fraction
+
+import mindspore as ms
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from rvrt.cli.restore import main as restore_main
+from rvrt.config.network import MODEL_PRESETS
+from rvrt.errors import MemoryLimitError, RestoreError
+from rvrt.models import build_model
+from rvrt.restoration.media import open_frames, save_picture
+from rvrt.restoration.restore import Job, Summary, padded_clip, restore, tile_memory, to_uint8
+from rvrt.restoration.tiling import plan_tiles
+from rvrt.weights.checkpoint import Record, save_weights
+from tests.rvrt.conftest import ROOT
+
+# So large that what the sums take beside the tiles does not count.
+MEGA = 2**20
+LIGHT = MODEL_PRESETS["rvrt-light-debug"]
+DEBUG = MODEL_PRESETS["rvrt-debug"]
+
+
+def enlarge(clip, rows, columns):
+    """A network that looks at one pixel; as strict about its input as the real one."""
+    tile = clip[:, :, slice(*rows), slice(*columns)]
+    assert tile.dtype == np.float32 and len(tile) % 2 == 0 and min(tile.shape[2:]) >= 33
+    return tile.repeat(4, axis=-1).repeat(4, axis=-2)
+
+
+def volume(frames, height, width):
+    return MEGA * frames * height * width
+
+
+def write_frames(folder, count, height=40, width=70):
+    rng = np.random.default_rng(0)
+    frames = rng.integers(0, 256, (count, height, width, 3), np.uint8)
+    for index, frame in enumerate(frames):
+        save_picture(folder / f"im{index + 1}.png", frame)
+    return frames
+
+
+def restored(folder):
+    reader = open_frames(folder)
+    return reader.read(0, len(reader.names))
+
+
+@pytest.fixture
+def weights(tmp_path):
+    path = tmp_path / "w.bin"
+    path.write_bytes(b"weights")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("count", "height", "width"), [(1, 40, 70), (2, 40, 70), (7, 40, 70), (5, 8, 100), (3, 1, 1)]
+)
+def test_any_length_and_size(tmp_path, weights, count, height, width):
+    frames = write_frames(tmp_path / "in", count, height, width)
+    job = Job(tmp_path / "in", tmp_path / "out", weights)
+    assert restore(job, enlarge, DEBUG, volume) == Summary(count, 0)
+    np.testing.assert_array_equal(restored(job.folder), frames.repeat(4, 1).repeat(4, 2))
+    assert sorted(path.name for path in job.folder.glob("*.png")) == sorted(
+        f"im{index + 1}.png" for index in range(count)
+    )
+
+
+@pytest.mark.parametrize("limit", [14 * 64 * 96.5, 6 * 64 * 64.5])
+def test_tiles_under_a_limit(tmp_path, weights, limit):
+    frames = write_frames(tmp_path / "in", 21, 100, 130)
+    job = Job(tmp_path / "in", tmp_path / "out", weights, max_memory=MEGA * limit)
+    sizes = []
+
+    def run(clip, rows, columns):
+        sizes.append(len(clip) * (rows[1] - rows[0]) * (columns[1] - columns[0]))
+        return enlarge(clip, rows, columns)
+
+    restore(job, run, DEBUG, volume)
+    assert len(sizes) > 1 and max(sizes) <= limit
+    np.testing.assert_array_equal(restored(job.folder), frames.repeat(4, 1).repeat(4, 2))
+    assert not list(job.folder.glob(".*.part*"))
+
+
+def test_no_tile_small_enough(tmp_path, weights):
+    write_frames(tmp_path / "in", 4)
+    job = Job(tmp_path / "in", tmp_path / "out", weights, max_memory=10)
+    with pytest.raises(MemoryLimitError, match="--max-memory"):
+        restore(job, enlarge, DEBUG, volume)
+
+
+def test_padding_mirrors_the_end_and_the_borders(tmp_path):
+    frames = write_frames(tmp_path, 3, 5, 70)
+    clip = padded_clip(open_frames(tmp_path), 0, 4, 64)
+    assert clip.shape == (4, 3, 64, 70) and clip.dtype == np.float32
+    np.testing.assert_array_equal(clip[3], clip[1])
+    np.testing.assert_array_equal(clip[0, 0, :5], frames[0, :, :, 0].astype(np.float32) / 255)
+    np.testing.assert_array_equal(clip[:, :, 5:10], clip[:, :, 4::-1])
+
+
+def test_rounding():
+    values = np.array([-0.2, 0.49 / 255, 0.51 / 255, 254.6 / 255, 1.7], np.float32)
+    assert to_uint8(np.tile(values, (3, 1, 1)))[0, :, 0].tolist() == [0, 0, 1, 255, 255]
+
+
+def test_a_stopped_run_goes_on_frame_by_frame(tmp_path, weights):
+    frames = write_frames(tmp_path / "in", 60)
+    job = Job(tmp_path / "in", tmp_path / "out", weights, max_memory=MEGA * 14 * 64 * 70.5)
+    calls = []
+
+    def stops_at_the_third(*window):
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return enlarge(*window)
+
+    with pytest.raises(KeyboardInterrupt):
+        restore(job, stops_at_the_third, DEBUG, volume)
+    before = {path.name: path.stat().st_mtime_ns for path in job.folder.glob("*.png")}
+    assert 10 < len(before) < 60
+    (job.folder / ".im30.abc.part.png").write_bytes(b"left by a kill")
+    all_calls = []
+
+    def run(*window):
+        all_calls.append(1)
+        return enlarge(*window)
+
+    assert restore(job, run, DEBUG, volume) == Summary(60 - len(before), len(before))
+    assert len(all_calls) <= 5
+    for name, changed in before.items():
+        assert (job.folder / name).stat().st_mtime_ns == changed
+    np.testing.assert_array_equal(restored(job.folder), frames.repeat(4, 1).repeat(4, 2))
+    assert not list(job.folder.glob(".*.part*"))
+    assert restore(job, run, DEBUG, volume) == Summary(0, 60)
+
+
+def test_frames_of_two_jobs_never_mix(tmp_path, weights):
+    write_frames(tmp_path / "in", 3)
+    job = Job(tmp_path / "in", tmp_path / "out", weights)
+    restore(job, enlarge, DEBUG, volume)
+    weights.write_bytes(b"others")
+    with pytest.raises(RestoreError, match="of another input or of other weights"):
+        restore(job, enlarge, DEBUG, volume)
+    (tmp_path / "foreign").mkdir()
+    (tmp_path / "foreign" / "holiday.png").write_bytes(b"mine")
+    with pytest.raises(RestoreError, match="not begun by this command"):
+        restore(Job(tmp_path / "in", tmp_path / "foreign", weights), enlarge, DEBUG, volume)
+    with pytest.raises(RestoreError, match="is the input"):
+        restore(Job(tmp_path / "in", tmp_path / "in", weights), enlarge, DEBUG, volume)
+    with pytest.raises(RestoreError, match="is a file"):
+        restore(Job(tmp_path / "in", weights, weights), enlarge, DEBUG, volume)
+    with pytest.raises(RestoreError, match=r"videos are written as \.mp4"):
+        restore(Job(tmp_path / "in", tmp_path / "v.avi", weights), enlarge, DEBUG, volume)
+
+
+def test_a_large_sum_lies_on_the_disk(tmp_path, weights, monkeypatch):
+    frames = write_frames(tmp_path / "in", 4, 64, 64)
+    made = []
+    memmap = np.memmap
+    monkeypatch.setattr(np, "memmap", lambda *a, **k: made.append(1) or memmap(*a, **k))
+    job = Job(tmp_path / "in", tmp_path / "out", weights, max_memory=1_000_000)
+    restore(job, enlarge, DEBUG, lambda *_: 700_000)
+    assert made
+    np.testing.assert_array_equal(restored(job.folder), frames.repeat(4, 1).repeat(4, 2))
+    assert sorted(path.suffix for path in job.folder.iterdir()) == [".json", *[".png"] * 4]
+
+
+def test_video_to_video_with_resume(tmp_path, weights):
+    pytest.importorskip("av")
+    from rvrt.restoration.media import write_video
+
+    rows, columns = np.mgrid[0:48, 0:64]
+    smooth = np.stack([rows * 4, columns * 3, 255 - rows * 4], axis=-1).astype(np.uint8)
+    write_video(tmp_path / "in.mp4", [smooth] * 5, Fraction(24), None)
+    job = Job(tmp_path / "in.mp4", tmp_path / "out.mkv", weights)
+
+    def fails(*_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        restore(job, fails, DEBUG, volume)
+    assert job.folder.is_dir() and not job.target.exists()
+    assert restore(job, enlarge, DEBUG, volume) == Summary(5, 0)
+    assert not job.folder.exists()
+    reader = open_frames(job.target)
+    assert (len(reader.names), reader.height, reader.width) == (5, 192, 256)
+    assert reader.rate == 24
+    clip = padded_clip(open_frames(job.source), 0, 4, 64)
+    wanted = to_uint8(enlarge(clip, (0, 64), (0, 64))[0])
+    assert np.abs(reader.read(0, 1)[0].astype(int) - wanted[:192]).mean() < 2
+    with pytest.raises(RestoreError, match=r"out\.mkv: exists"):
+        restore(job, enlarge, DEBUG, volume)
+
+
+@pytest.fixture(scope="module")
+def light_weights(tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / "light.safetensors"
+    ms.set_seed(1)
+    arrays = {p.name: p.asnumpy() for p in build_model(LIGHT).get_parameters()}
+    save_weights(path, arrays, Record(LIGHT, "rvrt"))
+    return path
+
+
+def test_command(tmp_path, light_weights):
+    write_frames(tmp_path / "in", 3, 20, 24)
+    command = [str(tmp_path / "in"), str(tmp_path / "out"), "--weights", str(light_weights)]
+    done = CliRunner().invoke(restore_main, command)
+    assert done.exit_code == 0, done.output
+    assert "3 frames restored" in done.output
+    assert "tiles of 4 frames of 24x20: 100%" in done.output
+    assert restored(tmp_path / "out").shape == (3, 80, 96, 3)
+    again = CliRunner().invoke(restore_main, command)
+    assert "0 frames restored, 3 were there already" in again.output
+
+
+def test_command_without_weights_says_where_they_come_from(tmp_path):
+    done = CliRunner().invoke(restore_main, [str(tmp_path), str(tmp_path / "out")])
+    assert done.exit_code == 1
+    assert done.output.startswith("Error: --weights is missing")
+    assert "github.com/JingyunLiang/RVRT/releases" in done.output
+    assert "rvrt-convert" in done.output
+
+
+def test_command_with_weights_of_pytorch(tmp_path):
+    write_frames(tmp_path / "in", 3)
+    command = [str(tmp_path / "in"), str(tmp_path / "out"), "--weights", str(tmp_path / "w.pth")]
+    done = CliRunner().invoke(restore_main, command)
+    assert done.exit_code == 1
+    assert "convert it first: rvrt-convert" in done.output
+    assert not (tmp_path / "out").exists()
+
+
+SLOW_NETWORK = """
+import time
+import mindspore as ms
+from rvrt.cli.restore import main
+from rvrt.weights import checkpoint
+from rvrt.config.network import MODEL_PRESETS
+
+class Slow(ms.nn.Cell):
+    def construct(self, frames):
+        time.sleep(0.5)
+        return ms.Tensor(frames.asnumpy().repeat(4, -1).repeat(4, -2))
+
+checkpoint.load_network = lambda path, execution: (Slow(), MODEL_PRESETS["rvrt-light-debug"])
+main()
+"""
+
+
+def test_command_on_a_device_that_is_not_there(tmp_path, light_weights):
+    write_frames(tmp_path / "in", 2, 20, 24)
+    command = [str(tmp_path / "in"), str(tmp_path / "out"), "--weights", str(light_weights)]
+    done = CliRunner().invoke(restore_main, [*command, "--device", "Ascend"])
+    assert done.exit_code == 1
+    assert done.output.startswith("Error: device target Ascend")
+
+
+def test_killed_and_started_again(tmp_path, weights):
+    frames = write_frames(tmp_path / "in", 90, 8, 8)
+
+    def start(out):
+        return subprocess.Popen(
+            [sys.executable, "-c", SLOW_NETWORK, tmp_path / "in", out, "--weights", weights],
+            cwd=ROOT,
+            stderr=subprocess.DEVNULL,
+        )
+
+    process = start(tmp_path / "out")
+    deadline = time.monotonic() + 300
+    while len(list((tmp_path / "out").glob("*.png"))) < 5:
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    left = list((tmp_path / "out").glob("*.png"))
+    assert 5 <= len(left) < 90
+    restored(tmp_path / "out")  # every one of them is whole
+    assert start(tmp_path / "out").wait() == 0
+    np.testing.assert_array_equal(restored(tmp_path / "out"), frames.repeat(4, 1).repeat(4, 2))
+
+
+def test_no_tile_is_too_large_for_the_network():
+    plan = plan_tiles(14, 1080, 1920, 32, tile_memory(MODEL_PRESETS["rvrt"]), math.inf)
+    assert math.prod(plan.largest[1:]) <= 2**20
+
+
+def test_the_process_stays_within_max_memory(tmp_path, light_weights):
+    write_frames(tmp_path / "in", 2, 96, 96)
+    # getrusage's maximum would be that of the parent, which a fork hands down.
+    code = (
+        "import re; from pathlib import Path; from rvrt.cli.restore import main as restore_main\n"
+        "restore_main(standalone_mode=False)\n"
+        "status = Path('/proc/self/status').read_text()\n"
+        "print(int(re.search('VmHWM:\\\\s+([0-9]+)', status)[1]) * 1024)"
+    )
+    command = [tmp_path / "in", tmp_path / "out", "--weights", light_weights, "--max-memory", "1.6"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *command],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "tiles of 2 frames of 64x64" in done.stderr
+    assert int(done.stdout.split()[-1]) < 1.6 * 2**30
+    assert restored(tmp_path / "out").shape == (2, 384, 384, 3)

@@ -1,0 +1,142 @@
+import mindspore as ms
+import numpy as np
+import pytest
+
+from rvrt.config.network import MODEL_PRESETS
+from rvrt.models import build_model
+from rvrt.restoration.tiling import TilePlan, blend_tiles, restored_frames, split_axis
+from rvrt.restoration.windowed import WindowedNetwork, whole_flows
+
+HEIGHT, WIDTH, FRAMES = 40, 128, 4
+
+
+def filled(preset):
+    """A network whose every layer does something; fresh ones have offsets of zero."""
+    network = build_model(MODEL_PRESETS[preset])
+    rng = np.random.default_rng(0)
+    for parameter in network.get_parameters():
+        values = rng.standard_normal(parameter.shape) / np.sqrt(np.prod(parameter.shape[1:]))
+        if parameter.name.endswith("gamma"):
+            values = 1 + 0.1 * values
+        elif len(parameter.shape) == 1:
+            values = 0.05 * values
+        parameter.set_data(ms.Tensor(values.astype(np.float32)))
+    return network.set_train(False)
+
+
+def gentle(preset):
+    """A network with PyTorch's default weights, which answer little to what is far away."""
+    ms.set_seed(0)
+    network = build_model(MODEL_PRESETS[preset])
+    for parameter in network.get_parameters():
+        if parameter.name.startswith("conv_last."):
+            parameter.set_data(parameter * 10)
+        if len(parameter.shape) == 5:
+            parameter.set_data(parameter * 6**-0.5)
+    return network.set_train(False)
+
+
+def moving_texture():
+    rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH]
+    frames = [
+        np.stack([np.sin((rows + k * t) / 3 + k) * np.cos((columns - t) / 4) for k in range(3)])
+        for t in range(FRAMES)
+    ]
+    return (0.5 + 0.3 * np.stack(frames)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def plan():
+    return TilePlan(((0, FRAMES),), ((0, HEIGHT),), split_axis(WIDTH, 96, 32, 32))
+
+
+@pytest.mark.parametrize("preset", ["rvrt-debug", "rvrt-light-debug"])
+def test_tiled_equals_untiled_away_from_the_seam(preset, plan):
+    network = filled(preset)
+    clip = moving_texture()
+    run = WindowedNetwork(network)
+    whole = run(clip, (0, HEIGHT), (0, WIDTH))
+    total = np.zeros((FRAMES, 3, 4 * HEIGHT, 4 * WIDTH), np.float32)
+    blend_tiles(run, clip, plan, 4, total, lambda: None)
+    assert plan.columns == ((0, 96), (32, 128))
+    error = np.abs(total - whole).max(axis=(0, 1, 2))
+    assert np.abs(whole - whole.mean()).max() > 0.1
+    assert error[: 4 * 40].max() < 1e-3
+    assert error[4 * 88 :].max() < 1e-3
+
+
+def test_no_seam_on_a_gradient():
+    """Cut in space and time; those of `filled` tell any two clips apart."""
+    network = gentle("rvrt-light-debug")
+    frames, height, width = 8, 8, 96
+    ramp = np.add.outer(np.arange(frames), np.add.outer(np.arange(height), np.arange(width)))
+    clip = np.repeat(ramp[:, None] / ramp.max(), 3, axis=1).astype(np.float32)
+    run = WindowedNetwork(network)
+    whole = run(clip, (0, height), (0, width))
+    plan = TilePlan(((0, 6), (2, 8)), ((0, height),), ((0, 64), (32, 96)))
+    tiled = dict(
+        restored_frames(run, lambda a, b: clip[a:b], plan, 4, range(frames), np.zeros, lambda: None)
+    )
+    error = np.stack([tiled[index] for index in range(frames)]) - whole
+    assert np.abs(error).max() < 1e-3
+    assert np.abs(np.diff(error, axis=-1)).max() < 1e-3
+    assert np.abs(error[[0, -1]]).max() < 1e-5
+
+
+def test_a_mirrored_clip_asks_for_flow_once():
+    """Where frame i equals frame T-1-i the network turns the flows round by itself."""
+    network = filled("rvrt-debug")
+    half = moving_texture()[:2, :, :, :96]
+    clip = np.concatenate([half, half[::-1]])
+    whole = WindowedNetwork(network)(clip, (0, HEIGHT), (0, 96))
+    window = WindowedNetwork(network)(clip, (0, HEIGHT), (0, 64))
+    assert np.abs(window[..., : 4 * 16] - whole[..., : 4 * 16]).max() < 1e-3
+
+
+def test_flows_of_the_whole_frame_are_spynets(plan):
+    network = filled("rvrt-debug")
+    clip = moving_texture()
+    forward, backward = whole_flows(network.spynet, clip)
+    assert backward.shape == forward.shape == (FRAMES - 1, HEIGHT, WIDTH, 2)
+    direct = network.spynet(ms.Tensor(clip[1:2]), ms.Tensor(clip[2:3])).asnumpy()
+    np.testing.assert_allclose(backward[1].reshape(-1, 2), direct, atol=1e-5)
+    direct = network.spynet(ms.Tensor(clip[2:3]), ms.Tensor(clip[1:2])).asnumpy()
+    np.testing.assert_allclose(forward[1].reshape(-1, 2), direct, atol=1e-5)
+
+
+class Brightness(ms.nn.Cell):
+    """A flow that sees the whole of its input, as SpyNet's coarsest level does."""
+
+    def construct(self, ref, _supp):
+        height, width = ref.shape[2:]
+        mean = ref.asnumpy().mean(axis=(1, 2, 3))
+        return ms.Tensor(np.repeat(mean, height * width * 2).reshape(-1, 2))
+
+
+class GivesItsFlow(ms.nn.Cell):
+    """Puts out the flow to the next frames that it was given, or its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.spynet = Brightness()
+
+    def construct(self, frames, flows=None):
+        backward = flows[1] if flows else self.spynet(frames[0, :-1], frames[0, 1:])
+        return backward.reshape(1, FRAMES - 1, -1, 2)
+
+
+def test_frames_too_large_for_their_flow_get_the_flow_of_each_window():
+    clip = np.random.default_rng(0).random((FRAMES, 3, 8, 12)).astype(np.float32)
+    for pixels, seen in ((8 * 12, clip), (8 * 12 - 1, clip[:, :, :, 4:])):
+        flows = WindowedNetwork(GivesItsFlow(), pixels)(clip, (0, 8), (4, 12))
+        wanted = np.broadcast_to(seen[:-1].mean(axis=(1, 2, 3))[:, None, None], (3, 64, 2))
+        np.testing.assert_allclose(flows, wanted, atol=1e-6)
+
+
+def test_flows_given_are_those_that_the_network_would_find():
+    network = filled("rvrt-debug")
+    frames = ms.Tensor(moving_texture()[None])
+    own = network(frames).asnumpy()
+    forward, backward = network.optical_flows(frames)
+    np.testing.assert_array_equal(network(frames, (forward, backward)).asnumpy(), own)
+    assert np.abs(network(frames, (backward, forward)).asnumpy() - own).max() > 1e-3

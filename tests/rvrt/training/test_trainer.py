@@ -1,0 +1,274 @@
+import dataclasses
+import math
+
+import mindspore as ms
+import numpy as np
+import pytest
+
+from rvrt.config.loading import load_config, override
+from rvrt.config.training import TRAIN_PRESETS
+from rvrt.errors import CheckpointError, ConfigError, TrainingError
+from rvrt.training.journal import read
+from rvrt.training.losses import charbonnier
+from rvrt.training.state import Checkpoints, read_state
+from rvrt.training.trainer import Trainer
+from rvrt.weights.checkpoint import load_network, read_arrays
+from tests.rvrt.tiny_training import tiny_config
+from vimeo_tools.data.png import FrameSize
+from vimeo_tools.errors import FrameError
+from vimeo_tools.preparation.synthetic import synthesize
+
+LATEST = "checkpoints/step_{:08d}.safetensors"
+
+
+def fit(config, folder, stop=lambda: False):
+    said = []
+    summary = Trainer(config, folder, say=said.append).fit(stop)
+    return summary, said
+
+
+def stop_after(steps):
+    """Asks to stop after so many steps; it is asked twice for each."""
+    left = iter(range(2 * steps - 1, -1, -1))
+    return lambda: next(left) == 0
+
+
+def arrays(folder, step):
+    return dict(read_state(folder / LATEST.format(step)).arrays)
+
+
+def assert_equal_runs(one, other, step):
+    a, b = arrays(one, step), arrays(other, step)
+    assert a.keys() == b.keys()
+    for name, array in a.items():
+        np.testing.assert_array_equal(array, b[name], err_msg=name)
+    untimed = [
+        [{k: v for k, v in line.items() if k not in TIMES} for line in read(folder)]
+        for folder in (one, other)
+    ]
+    assert untimed[0] == untimed[1]
+
+
+TIMES = ("seconds_per_step", "waiting_share")
+
+
+def test_a_whole_run_and_what_it_leaves(drawn, tmp_path):
+    config = tiny_config(
+        drawn,
+        train={"steps": 6, "ema": 0.5},
+        validation={"clips": 1, "every": 3},
+        checkpoints={"every": 2, "keep": 2},
+        journal={"every": 2},
+    )
+    folder = tmp_path / "run"
+    summary, said = fit(config, folder)
+    assert (summary.first_step, summary.last_step, summary.stopped) == (0, 6, False)
+    assert said == []
+    names = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+    assert names == {
+        ".lock",
+        "config.yaml",
+        "metrics.jsonl",
+        "curves.png",
+        "best.safetensors",
+        "last.safetensors",
+        "sheets/step_00000003.png",
+        "sheets/step_00000006.png",
+        LATEST.format(4),
+        LATEST.format(6),
+    }
+    assert load_config(file=folder / "config.yaml") == config
+    lines = read(folder)
+    assert [line["step"] for line in lines if "loss" in line] == [2, 4, 6]
+    assert [line["step"] for line in lines if "psnr_y" in line] == [3, 6]
+    assert lines[-2]["rate"] == pytest.approx(1e-7)
+    assert max(line.get("psnr_y", 0) for line in lines) == summary.best["psnr_y"]
+    # What is exported is the average, which was validated, and rvrt.weights.checkpoint reads it.
+    network, network_config = load_network(folder / "last.safetensors")
+    assert network_config == config.model
+    state = arrays(folder, 6)
+    for parameter in network.get_parameters():
+        np.testing.assert_array_equal(parameter.asnumpy(), state[f"ema/{parameter.name}"])
+
+
+def test_stopped_and_resumed_equals_one_run(drawn, tmp_path):
+    config = tiny_config(
+        drawn,
+        train={"steps": 6, "ema": 0.9, "clip_norm": 0.05, "batch_size": 2},
+        validation={"clips": 1, "every": 2},
+        checkpoints={"every": 2},
+    )
+    fit(config, tmp_path / "one")
+    first, _ = fit(config, tmp_path / "two", stop_after(3))
+    assert (first.last_step, first.stopped) == (3, True)
+    second, said = fit(config, tmp_path / "two")
+    assert said == ["resumed after step 3"]
+    assert (second.first_step, second.last_step, second.stopped) == (3, 6, False)
+    assert_equal_runs(tmp_path / "one", tmp_path / "two", 6)
+    third, _ = fit(config, tmp_path / "two")
+    assert (third.first_step, third.last_step) == (6, 6)
+
+
+def test_a_damaged_state_is_noticed_and_the_one_before_used(drawn, tmp_path):
+    config = tiny_config(drawn, checkpoints={"every": 2})
+    fit(config, tmp_path / "one")
+    fit(config, tmp_path / "two")
+    path = tmp_path / "two" / LATEST.format(4)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    _, said = fit(config, tmp_path / "two")
+    assert "damaged" in said[0] and said[1] == "resumed after step 2"
+    assert_equal_runs(tmp_path / "one", tmp_path / "two", 4)
+
+
+def test_validation_disturbs_nothing(drawn, tmp_path):
+    for name, validation in (("with", {"clips": 1, "every": 1}), ("without", {"clips": 0})):
+        fit(tiny_config(drawn, validation=validation), tmp_path / name)
+    with_, without = (arrays(tmp_path / name, 4) for name in ("with", "without"))
+    assert all(np.array_equal(with_[name], without[name]) for name in without)
+
+
+def test_another_config_is_refused_and_harmless_changes_are_not(drawn, tmp_path):
+    config = tiny_config(drawn, train={"steps": 2})
+    fit(config, tmp_path)
+    before = (tmp_path / "config.yaml").read_text()
+    changed = override(config, {"optimiser": {"lr": 1.0}, "data": {"crop": 4}})
+    with pytest.raises(ConfigError, match=r"data.crop was 8, is 4; optimiser.lr was 0.001, is 1.0"):
+        fit(changed, tmp_path)
+    assert (tmp_path / "config.yaml").read_text() == before
+    longer = override(config, {"train": {"steps": 3}, "checkpoints": {"every": 1, "keep": 1}})
+    summary, _ = fit(longer, tmp_path)
+    assert (summary.first_step, summary.last_step) == (2, 3)
+    assert load_config(file=tmp_path / "config.yaml") == longer
+    with pytest.raises(TrainingError, match=r"3 steps are done, more than train.steps=2"):
+        fit(config, tmp_path)
+
+
+def test_a_folder_of_something_else_is_refused(drawn, tmp_path):
+    (tmp_path / "holiday.jpg").touch()
+    with pytest.raises(ConfigError, match="is not empty, and no training"):
+        fit(tiny_config(drawn), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["holiday.jpg"]
+
+
+def test_other_clips_are_refused(drawn, septuplets, tmp_path):
+    run = tmp_path / "run"
+    fit(tiny_config(drawn, train={"steps": 1}), run)
+    (septuplets / "sep_trainlist.txt").write_text("00001/0003\n")
+    with pytest.raises(TrainingError, match="was trained on other clips"):
+        fit(tiny_config(septuplets, train={"steps": 2}), run)
+
+
+def test_the_data_set_may_move(drawn, septuplets, tmp_path):
+    run = tmp_path / "run"
+    fit(tiny_config(drawn, train={"steps": 1}), run)
+    assert fit(tiny_config(septuplets, train={"steps": 2}), run)[0].last_step == 2
+
+
+def test_bad_steps_in_a_row_end_the_training(drawn, tmp_path, monkeypatch):
+    calls = []
+
+    def sometimes_nan(restored, gt):
+        calls.append(len(calls))
+        return charbonnier(restored, gt) * (math.nan if calls[-1] in (1, 3, 4) else 1.0)
+
+    monkeypatch.setattr("rvrt.training.step.charbonnier", sometimes_nan)
+    config = tiny_config(
+        drawn,
+        train={"steps": 9, "max_bad_steps": 2},
+        checkpoints={"every": 3},
+        journal={"every": 3},
+    )
+    with pytest.raises(TrainingError, match=r"steps 4 to 5: .*step_00000003.* is the last good"):
+        fit(config, tmp_path)
+    state = Checkpoints(tmp_path / "checkpoints", 3).load_last(print)
+    assert state.step == 3
+    assert state.record["counters"]["skipped"] == 1
+    assert read(tmp_path)[0]["skipped"] == 1
+    assert math.isfinite(read(tmp_path)[0]["loss"])
+
+
+def test_fine_tuning_starts_from_given_weights(drawn, tmp_path):
+    base = tmp_path / "base"
+    fit(tiny_config(drawn, train={"steps": 1}), base)
+    weights = base / "last.safetensors"
+    # So low a rate that nothing is learned: what comes out is what went in.
+    still = {"optimiser": {"lr": 1e-30, "min_lr": 0.0}, "train": {"steps": 1, "seed": 1}}
+    config = tiny_config(drawn, start={"init": str(weights)}, **still)
+    fit(config, tmp_path / "tuned")
+    before, after = read_arrays(weights)[0], read_arrays(tmp_path / "tuned/last.safetensors")[0]
+    for name, array in before.items():
+        np.testing.assert_array_equal(array, after[name])
+    other = override(config, {"model": {"gelu": "erf"}})
+    with pytest.raises(CheckpointError, match="which differs from this training's"):
+        fit(other, tmp_path / "other")
+
+
+def test_the_seed_decides_the_weights(drawn, tmp_path):
+    runs = {}
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        fit(tiny_config(drawn, train={"steps": 1, "seed": seed}), tmp_path / name)
+        runs[name] = read_arrays(tmp_path / name / "last.safetensors")[0]
+        ms.ops.rand(3)  # someone else draws
+    assert all(np.array_equal(runs["a"][name], runs["b"][name]) for name in runs["a"])
+    assert not all(np.array_equal(runs["a"][name], runs["c"][name]) for name in runs["a"])
+
+
+@pytest.mark.parametrize(
+    ("sections", "message"),
+    [
+        ({"data": {"root": "absent"}}, "absent: no such file or folder; --data names"),
+        ({"data": {"lq": "BIx4"}}, "BIx4: no such folder or database; make it with vimeo-prep"),
+        ({"data": {"train_list": "my.txt"}}, "my.txt: no such file"),
+        ({"model": {"upscale": 2}, "data": {"lq": "sequences"}}, "enlarges to 2 times"),
+    ],
+)
+def test_data_that_does_not_fit_is_refused(drawn, tmp_path, sections, message):
+    with pytest.raises(TrainingError, match=message):
+        Trainer(tiny_config(drawn, **sections), tmp_path)
+
+
+def test_a_missing_frame_ends_the_training_and_is_named(septuplets, tmp_path):
+    config = tiny_config(septuplets, checkpoints={"every": 1})
+    (septuplets / "sequences/00001/0002/im5.png").unlink()
+    with pytest.raises(FrameError, match=r"0002/im5.png"):
+        fit(config, tmp_path / "run")
+
+
+def test_rvrt_trains_with_its_flow_frozen_and_then_not(tmp_path):
+    data = tmp_path / "data"
+    synthesize(data, 2, test_clips=1, size=FrameSize(136, 136), seed=5)
+    small = dataclasses.asdict(tiny_config(data).model)
+    del small["gelu"], small["layer_norm_eps"], small["relative_position"]
+    base = override(
+        TRAIN_PRESETS["rvrt-debug"],
+        {
+            "model": {**small, "deformable_groups": 2, "offset_dim": 8},
+            "data": {"root": str(data), "crop": 33, "frames": 4, "workers": 1},
+            "train": {"steps": 1, "batch_size": 1, "micro_batch": 1},
+            "validation": {"clips": 0},
+        },
+    )
+    _, said = fit(base, tmp_path / "base")
+    assert said == ["optical flow: from scratch; --spynet WEIGHTS begins with a trained one"]
+    weights = tmp_path / "base/last.safetensors"
+    again = override(
+        base,
+        {
+            "start": {"spynet": str(weights)},
+            "train": {"steps": 3},
+            "optimiser": {"spynet_freeze_steps": 1},
+            "checkpoints": {"every": 1},
+        },
+    )
+    _, said = fit(again, tmp_path / "run")
+    assert said == []
+    given = read_arrays(weights)[0]
+    frozen, trained = arrays(tmp_path / "run", 1), arrays(tmp_path / "run", 2)
+    flow = [name for name in given if name.startswith("spynet.")]
+    assert len(flow) == 60
+    for name in flow:
+        np.testing.assert_array_equal(frozen[f"network/{name}"], given[name])
+    moved = [n for n in flow if not np.array_equal(trained[f"network/{n}"], given[n])]
+    assert len(moved) > 50, sorted(set(flow) - set(moved))

@@ -1,0 +1,166 @@
+"""GT tree -> LQ tree: right pixels, resume, never a mixture."""
+
+import errno
+
+import numpy as np
+import pytest
+
+from tests.conftest import SIZE, TEST, TRAIN, tree_bytes
+from vimeo_tools.data.png import FrameSize, decode_png, encode_png
+from vimeo_tools.data.septuplets import FRAME_NUMBERS, frame_path
+from vimeo_tools.errors import OutputError, SettingsError
+from vimeo_tools.preparation.downsample import (
+    LqSettings,
+    count_complete,
+    downsample_tree,
+    read_settings,
+)
+from vimeo_tools.resize.matlab import downscale
+from vimeo_tools.running.atomic import write_file
+from vimeo_tools.running.jobs import process_pool
+from vimeo_tools.running.records import RECORD_NAME
+
+KEYS = [*TRAIN, *TEST]
+DOUBLE, UINT8 = (LqSettings(convention, 4, SIZE) for convention in ("double", "uint8"))
+
+
+@pytest.fixture
+def gt(septuplets):
+    return septuplets / "sequences"
+
+
+@pytest.fixture
+def lq(septuplets):
+    return septuplets / "BIx4"
+
+
+@pytest.mark.parametrize("settings", [DOUBLE, UINT8, LqSettings("uint8", 2, SIZE)])
+def test_frames_are_imresize_of_gt(gt, lq, settings):
+    summary = downsample_tree(gt, lq, KEYS, settings)
+    assert (summary.clips, summary.done, summary.skipped, summary.failures) == (3, 21, 0, [])
+    assert read_settings(lq) == settings
+    for key in KEYS:
+        for number in FRAME_NUMBERS:
+            ours = decode_png(frame_path(lq, key, number).read_bytes())
+            source = decode_png(frame_path(gt, key, number).read_bytes())
+            assert (ours == downscale(source, settings.scale, settings.convention)).all()
+
+
+def test_processes_make_the_same_bytes(gt, lq, tmp_path):
+    downsample_tree(gt, lq, KEYS, DOUBLE)
+    with process_pool(2) as pool:
+        downsample_tree(gt, tmp_path / "again", KEYS, DOUBLE, executor=pool)
+    assert tree_bytes(tmp_path / "again") == tree_bytes(lq)
+
+
+def test_only_what_is_missing_is_made(gt, lq):
+    downsample_tree(gt, lq, KEYS, DOUBLE)
+    whole = tree_bytes(lq)
+    frame_path(lq, TRAIN[1], 4).unlink()
+    part = lq / TRAIN[1] / ".im4.png.0123456789ab.part"
+    part.write_bytes(b"what a killed writer left")
+    kept = frame_path(lq, TRAIN[0], 1)
+    before = kept.stat().st_mtime_ns
+    assert count_complete(lq, KEYS) == 2
+    summary = downsample_tree(gt, lq, KEYS, DOUBLE)
+    assert (summary.done, summary.skipped) == (1, 20)
+    assert tree_bytes(lq) == whole
+    assert kept.stat().st_mtime_ns == before
+
+
+def test_a_tree_made_otherwise_is_refused(gt, lq):
+    downsample_tree(gt, lq, TRAIN, DOUBLE)
+    before = tree_bytes(lq)
+    with pytest.raises(OutputError, match="made with convention double, scale 4, GT 48x32"):
+        downsample_tree(gt, lq, KEYS, UINT8)
+    assert tree_bytes(lq) == before
+
+
+def test_a_tree_of_unknown_make_is_refused(gt, lq):
+    downsample_tree(gt, lq, TRAIN, DOUBLE)
+    (lq / RECORD_NAME).unlink()
+    with pytest.raises(OutputError, match="how they were made is unknown"):
+        downsample_tree(gt, lq, KEYS, DOUBLE)
+
+
+def test_overwrite_replaces_all_of_another_make(gt, lq, tmp_path):
+    downsample_tree(gt, lq, KEYS, DOUBLE)
+    downsample_tree(gt, lq, TRAIN, UINT8, overwrite=True)  # a shorter list leaves no old clip
+    downsample_tree(gt, tmp_path / "fresh", TRAIN, UINT8)
+    assert tree_bytes(lq) == tree_bytes(tmp_path / "fresh")
+
+
+def test_an_interrupted_overwrite_is_not_taken_for_whole(gt, lq, monkeypatch):
+    downsample_tree(gt, lq, KEYS, DOUBLE)
+    real = type(lq).unlink
+
+    def interrupted(path, *arguments, **options):
+        if path.name == "im3.png":
+            raise KeyboardInterrupt
+        return real(path, *arguments, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("pathlib.Path.unlink", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            downsample_tree(gt, lq, KEYS, UINT8, overwrite=True)
+    with pytest.raises(OutputError, match="interrupted; finish it with --overwrite"):
+        downsample_tree(gt, lq, KEYS, UINT8)
+    assert downsample_tree(gt, lq, KEYS, UINT8, overwrite=True).done == 21
+
+
+def test_bad_frames_are_listed_and_the_rest_is_done(gt, lq):
+    whole = frame_path(gt, TRAIN[0], 1).read_bytes()
+    frame_path(gt, TRAIN[0], 1).write_bytes(whole[: len(whole) // 2])
+    frame_path(gt, TRAIN[0], 2).write_bytes(encode_png(np.zeros((32, 52, 3), np.uint8)))
+    frame_path(gt, TRAIN[1], 7).unlink()
+    summary = downsample_tree(gt, lq, KEYS, DOUBLE)
+    assert summary.done == 18
+    reasons = {failure.path[-18:]: failure.reason for failure in summary.failures}
+    assert "truncated" in reasons["00001/0001/im1.png"]
+    assert reasons["00001/0001/im2.png"] == "the frame is 52x32, need 48x32"
+    assert "missing" in reasons["00001/0002/im7.png"]
+    frame_path(gt, TRAIN[0], 1).write_bytes(whole)
+    assert downsample_tree(gt, lq, KEYS, DOUBLE).done == 1
+
+
+def test_an_unwritable_clip_does_not_stop_the_others(gt, lq):
+    lq.mkdir()
+    (lq / "00001").mkdir()
+    (lq / TRAIN[0]).write_text("a file where a folder must be")
+    (lq / RECORD_NAME).unlink(missing_ok=True)
+    summary = downsample_tree(gt, lq, KEYS, DOUBLE)
+    assert summary.done == 14
+    assert {failure.reason[:17] for failure in summary.failures} == {"cannot be written"}
+
+
+def test_a_full_disk_stops_the_run_with_all_files_whole(gt, lq, monkeypatch):
+    written = []
+
+    def fill(path, data):
+        if len(written) == 5:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written.append(path)
+        return real(path, data)
+
+    real = type(lq).replace
+    monkeypatch.setattr("pathlib.Path.replace", lambda part, path: fill(part, path))
+    with pytest.raises(OutputError, match="No space left"):
+        downsample_tree(gt, lq, KEYS, DOUBLE)
+    monkeypatch.undo()
+    summary = downsample_tree(gt, lq, KEYS, DOUBLE)
+    assert summary.skipped == 4  # the fifth file was the record
+    assert summary.done == 17
+    assert not list(lq.rglob("*.part"))
+
+
+def test_settings_are_checked(gt, lq):
+    with pytest.raises(SettingsError, match="double, uint8"):
+        LqSettings("single", 4, SIZE)
+    with pytest.raises(SettingsError, match="at least 2"):
+        LqSettings("double", 1, SIZE)
+    with pytest.raises(SettingsError, match="multiples of 4"):
+        LqSettings("double", 4, FrameSize(30, 48))
+    lq.mkdir()
+    write_file(lq / RECORD_NAME, b'{"scale": 4}')
+    with pytest.raises(OutputError, match="not the record of an LQ tree"):
+        downsample_tree(gt, lq, KEYS, DOUBLE)

@@ -1,0 +1,1 @@
+"""vimeo-prep: options in, one function called, messages out; a file for each command."""

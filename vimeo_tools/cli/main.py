@@ -1,0 +1,147 @@
+"""vimeo-prep: options in, one function called, messages out. The main job; see also commands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from vimeo_tools._version import __version__
+from vimeo_tools.cli.options import (
+    DASK,
+    FOLDER,
+    LISTS,
+    WORKERS,
+    add_options,
+    choose_lists,
+    finish,
+    make_executor,
+    parse_shard,
+)
+from vimeo_tools.cli.pack import pack_lmdb
+from vimeo_tools.cli.synthetic import synthesize_command
+from vimeo_tools.cli.verify import verify_command
+from vimeo_tools.cli.video import from_video
+from vimeo_tools.data.lists import ANNOTATION_FORMS
+from vimeo_tools.data.septuplets import GT_FOLDER
+from vimeo_tools.errors import VimeoToolsError
+from vimeo_tools.preparation.prepare import PrepareSettings, describe, prepare
+from vimeo_tools.resize.matlab import CONVENTIONS
+
+_INTERRUPTED = 130
+
+
+class _Group(click.Group):
+    """Turns the errors a user can cause into a message and exit code 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except VimeoToolsError as error:
+            raise click.ClickException(str(error)) from None
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            raise click.ClickException(f"{where}{error.strerror or error}") from None
+        except KeyboardInterrupt:
+            click.echo("\nInterrupted. What is done is kept: run the same command again.", err=True)
+            ctx.exit(_INTERRUPTED)
+
+
+@click.group(cls=_Group, invoke_without_command=True)
+@add_options(*LISTS)
+@click.option(
+    "--images-root",
+    type=FOLDER,
+    default=Path(GT_FOLDER),
+    show_default=True,
+    help="GT frames: the folder of 00001/0001/im1.png.",
+)
+@click.option(
+    "--output-dir",
+    type=FOLDER,
+    help="Gets all output.  [default: BIx4 with --generate-lq, else .]",
+)
+@click.option("--generate-lq", is_flag=True, help="Make the LQ frames too.")
+@click.option("--scale", type=click.IntRange(2), default=4, show_default=True)
+@click.option(
+    "--convention",
+    type=click.Choice(CONVENTIONS),
+    default="double",
+    show_default=True,
+    help="double: as BasicSR, KAIR and the published RVRT; uint8: as mindediting.",
+)
+@click.option(
+    "--annotation-form",
+    type=click.Choice(list(ANNOTATION_FORMS)),
+    default="basicsr",
+    show_default=True,
+)
+@add_options(WORKERS, DASK)
+@click.option(
+    "--shard",
+    type=parse_shard,
+    metavar="I/N",
+    default="1/1",
+    help="Do part I of N, for job arrays; part 1 writes the annotations.",
+)
+@click.option("--overwrite", is_flag=True, help="Make LQ frames again that are there.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done.")
+@click.version_option(__version__)
+@click.pass_context
+def main(
+    ctx: click.Context,
+    /,
+    workers: int | None,
+    dask: str | None,
+    dry_run: bool,
+    train_annotation: Path | None,
+    test_annotation: Path | None,
+    **options: Any,
+) -> None:
+    """Prepare Vimeo90K: annotations and MATLAB-exact LQ frames.
+
+    Inside an unpacked vimeo_septuplet folder
+
+    \b
+        vimeo-prep --generate-lq --output-dir BIx4
+
+    writes BIx4/00001/0001/im1.png and so on and BIx4/meta_info_Vimeo90K_{train,test}_GT.txt.
+    Without --generate-lq only the annotations are written. Run again, it does what is missing.
+    """
+    if ctx.invoked_subcommand:
+        _refuse_options_before_command(ctx)
+        return
+    if options["output_dir"] is None:
+        options["output_dir"] = Path(f"BIx{options['scale']}" if options["generate_lq"] else ".")
+    if dask:  # its workers have other working directories
+        for name in ("images_root", "output_dir"):
+            options[name] = options[name].absolute()
+    lists = choose_lists(options["images_root"].parent, train_annotation, test_annotation)
+    settings = PrepareSettings(lists=lists, **options)
+    if dry_run:
+        click.echo(describe(settings))
+        return
+    with make_executor(workers, dask) as executor:
+        summary = prepare(settings, executor)
+    index, count = settings.shard
+    part = f"-{index}-of-{count}" if count > 1 else ""
+    finish(ctx, summary, settings.output_dir / f"vimeo-prep-failures{part}.txt")
+
+
+for command in (pack_lmdb, verify_command, from_video, synthesize_command):
+    main.add_command(command)
+
+
+def _refuse_options_before_command(ctx: click.Context) -> None:
+    given = [
+        name
+        for name in ctx.params
+        if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+    ]
+    if given:
+        option = "--" + given[0].replace("_", "-")
+        command = ctx.invoked_subcommand
+        raise click.UsageError(
+            f"{option} stands before {command!r}: options of a command follow it"
+        )

@@ -1,0 +1,98 @@
+"""What the commands of vimeo-prep share: options, where work runs, how it is reported."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from vimeo_tools.data.png import FrameSize
+from vimeo_tools.data.septuplets import SPLITS
+from vimeo_tools.errors import SettingsError
+from vimeo_tools.preparation.prepare import find_lists
+from vimeo_tools.running.failures import Failure, write_failures
+from vimeo_tools.running.jobs import Summary, available_workers, dask_executor, process_pool
+
+_FAILURES_SHOWN = 10
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+FOLDER = click.Path(path_type=Path, file_okay=False)
+FILE = click.Path(path_type=Path, dir_okay=False)
+WORKERS = click.option(
+    "--workers", type=click.IntRange(1), help="Processes.  [default: one per processor]"
+)
+DASK = click.option("--dask", metavar="ADDRESS", help="Work on this dask cluster instead.")
+LISTS = (
+    click.option("--train-annotation", type=FILE, help="[default: sep_trainlist.txt]"),
+    click.option("--test-annotation", type=FILE, help="[default: sep_testlist.txt]"),
+)
+
+
+def add_options(*chosen: Callable[[Function], Function]) -> Callable[[Function], Function]:
+    """A decorator that adds click options in the order given."""
+
+    def add_all(function: Function) -> Function:
+        for option in reversed(chosen):
+            function = option(function)
+        return function
+
+    return add_all
+
+
+def parse_size(value: str | FrameSize) -> FrameSize:
+    """For click: ``448x256``."""
+    try:
+        return value if isinstance(value, FrameSize) else FrameSize.parse(value)
+    except SettingsError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def parse_shard(value: str | tuple[int, int]) -> tuple[int, int]:
+    """For click: ``3/8``."""
+    if isinstance(value, tuple):
+        return value
+    index, slash, count = value.partition("/")
+    if not (slash and index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count)):
+        raise click.BadParameter(f"{value!r}: give I/N with I from 1 to N, as in 3/8")
+    return int(index), int(count)
+
+
+@contextlib.contextmanager
+def make_executor(workers: int | None, dask: str | None) -> Iterator[Executor | None]:
+    """Where tasks run: a dask cluster, processes of this machine, or (None) this thread."""
+    if dask and workers:
+        raise SettingsError(
+            "--dask and --workers: the cluster has its own workers; give one of both"
+        )
+    context = dask_executor(dask) if dask else process_pool(workers or available_workers())
+    with context as executor:
+        yield executor
+
+
+def choose_lists(folder: Path, train: Path | None, test: Path | None) -> dict[str, Path]:
+    """Split lists: those named; or, where none is named those found in ``folder``."""
+    named = {split: path for split, path in zip(SPLITS, (train, test), strict=True) if path}
+    return named or find_lists(folder)
+
+
+def finish(ctx: click.Context, summary: Summary, failures_path: Path) -> None:
+    """Show the summary, list the failures, exit with 1 if there are any."""
+    click.echo(str(summary))
+    report_failures(summary.failures, failures_path)
+    ctx.exit(int(bool(summary.failures)))
+
+
+def report_failures(failures: Sequence[Failure], path: Path | None) -> None:
+    """The first failures on the terminal, all of them in the file."""
+    for failure in failures[:_FAILURES_SHOWN]:
+        click.echo(f"  {failure}", err=True)
+    if path is not None:
+        write_failures(path, failures)
+    if failures and path is not None:
+        click.echo(f"  all {len(failures)} failures: {path}", err=True)
+    elif len(failures) > _FAILURES_SHOWN:
+        click.echo(f"  and {len(failures) - _FAILURES_SHOWN} more", err=True)

@@ -1,0 +1,103 @@
+"""vimeo-prep pack-lmdb."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from vimeo_tools.cli.options import (
+    FOLDER,
+    LISTS,
+    add_options,
+    choose_lists,
+    report_failures,
+)
+from vimeo_tools.data.lists import read_list
+from vimeo_tools.data.septuplets import GT_FOLDER, KEY_PROFILES, SPLITS, usual_size
+from vimeo_tools.errors import SettingsError
+from vimeo_tools.preparation.pack import CONTENTS, PackPlan, pack
+
+
+@click.command("pack-lmdb")
+@click.option(
+    "--images-root", type=FOLDER, default=Path(GT_FOLDER), show_default=True, help="GT frames."
+)
+@click.option("--lq-root", type=FOLDER, default=Path("BIx4"), show_default=True, help="LQ frames.")
+@add_options(*LISTS)
+@click.option(
+    "--split",
+    "splits",
+    type=click.Choice(SPLITS),
+    multiple=True,
+    help="May be repeated.  [default: train]",
+)
+@click.option(
+    "--content",
+    "contents",
+    type=click.Choice(list(CONTENTS)),
+    multiple=True,
+    help="gt-all: all seven GT frames; gt-centre: im4 alone; lq: all seven LQ frames. May "
+    "be repeated.  [default: gt-all, and lq where there are LQ frames]",
+)
+@click.option(
+    "--profile",
+    type=click.Choice(list(KEY_PROFILES)),
+    default="basicsr",
+    show_default=True,
+    help="Keys as 00001/0001/im1 or as 00001_0001_1.",
+)
+@click.option("--output-dir", type=FOLDER, default=Path(), show_default=True)
+@click.option("--name", help="Of the database, if it is one.  [default: the trainers' name]")
+@click.option("--overwrite", is_flag=True, help="Replace databases that are there.")
+@click.pass_context
+def pack_lmdb(
+    ctx: click.Context,
+    /,
+    images_root: Path,
+    lq_root: Path,
+    output_dir: Path,
+    train_annotation: Path | None,
+    test_annotation: Path | None,
+    splits: Sequence[str],
+    contents: Sequence[str],
+    profile: str,
+    name: str | None,
+    overwrite: bool,
+) -> None:
+    """Pack frames into LMDB, PNG bytes unchanged.
+
+    Inside a septuplet folder
+
+    \b
+        vimeo-prep pack-lmdb
+
+    makes vimeo90k_train_GT_all.lmdb and, from BIx4, vimeo90k_train_LR7frames.lmdb. A database has
+    its name only when it is whole; until then it is NAME.lmdb.partial. Run again, it goes on there.
+    """
+    lists = choose_lists(images_root.parent, train_annotation, test_annotation)
+    contents = contents or (["gt-all", "lq"] if lq_root.is_dir() else ["gt-all"])
+    splits = splits or ["train"]
+    if name and len(contents) * len(splits) > 1:
+        raise SettingsError("--name needs one --content and one --split")
+    failed = False
+    for split in splits:
+        if split not in lists:
+            raise SettingsError(f"there is no {split} list; name it with --{split}-annotation")
+        clips = read_list(lists[split])
+        for content in (CONTENTS[content] for content in contents):
+            source = lq_root if content.low_quality else images_root
+            target = output_dir / (name or content.name_template.format(split=split))
+            plan = PackPlan(
+                source, target, clips.keys, content.numbers, usual_size(source, clips.keys), profile
+            )
+            summary = pack(plan, overwrite=overwrite)
+            missing = f"; kept as {plan.partial.name} until they are mended" * bool(
+                summary.failures
+            )
+            summary.failures += clips.failures
+            click.echo(f"{target}: {summary}{missing}")
+            report_failures(summary.failures, output_dir / f"{target.name}.failures.txt")
+            failed |= bool(summary.failures)
+    ctx.exit(int(failed))

@@ -1,0 +1,219 @@
+"""Where frames come from: a septuplet folder, an LMDB, a plain folder of pictures; same pixels.
+
+LQ frames may also be made from GT frames as these are read. A frame is named ``00001/0001/im1``;
+in a plain folder, by its file name without the suffix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
+
+from vimeo_tools.data.lists import read_list
+from vimeo_tools.data.lmdb_store import LmdbReader
+from vimeo_tools.data.png import decode_png, read_file
+from vimeo_tools.data.septuplets import (
+    FRAME_NUMBERS,
+    KEY_PROFILES,
+    SPLITS,
+    find_keys,
+    merge_keys,
+    split_list_path,
+)
+from vimeo_tools.errors import FrameError, SettingsError
+from vimeo_tools.resize.matlab import CONVENTIONS, Convention, downscale
+
+Frame = npt.NDArray[np.uint8]
+_PICTURE_SUFFIXES = {".png", ".bmp", ".tif", ".tiff"}
+_EXACT_SCALES = (2, 4, 8)
+_MARGIN = 2  # the kernel reaches less than 2 * scale GT pixels beyond those of an LQ pixel
+_WHOLE_FRAME = 2**16
+_NAMES = KEY_PROFILES["basicsr"]
+
+
+class FrameSource(Protocol):
+    """Frames by name; may be pickled and used in several processes."""
+
+    def groups(self) -> list[list[str]]:
+        """The names of all frames that should be there, clip by clip."""
+        ...
+
+    def read(self, name: str) -> Frame:
+        """(H, W, 3) uint8, or (H, W) from a plain folder; a FrameError if it is not to be had."""
+        ...
+
+    def where(self, name: str) -> str:
+        """The file or record that `read` reads, for messages."""
+        ...
+
+
+def clip_names(key: str, numbers: Iterable[int] = FRAME_NUMBERS) -> list[str]:
+    """The names of a clip's frames."""
+    return [_NAMES.key(key, number) for number in numbers]
+
+
+class SeptupletFolder:
+    """``root/00001/0001/im1.png`` and so on.
+
+    The clips are those of the official lists beside ``root``, or all below it where there are none.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def groups(self) -> list[list[str]]:
+        """As `FrameSource.groups`."""
+        lists = [split_list_path(self.root.parent, split) for split in SPLITS]
+        keys = merge_keys(read_list(path).keys for path in lists if path.is_file())
+        return [clip_names(key) for key in keys or find_keys(self.root)]
+
+    def read(self, name: str) -> Frame:
+        """As `FrameSource.read`."""
+        return decode_png(self.read_data(name))
+
+    def read_data(self, name: str) -> bytes:
+        """The PNG of a frame, as it is stored."""
+        return read_file(self._path(name))
+
+    def where(self, name: str) -> str:
+        """As `FrameSource.where`."""
+        return str(self._path(name))
+
+    def _path(self, name: str) -> Path:
+        return self.root / f"{name}.png"
+
+
+class LmdbFrames:
+    """A database of either key profile."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._reader = LmdbReader(folder)
+
+    def groups(self) -> list[list[str]]:
+        """As `FrameSource.groups`: the frames that meta_info.txt names."""
+        clips: dict[str, list[int]] = {}
+        for key, number in self._reader.frames():
+            clips.setdefault(key, []).append(number)
+        return [clip_names(key, numbers) for key, numbers in clips.items()]
+
+    def read(self, name: str) -> Frame:
+        """As `FrameSource.read`."""
+        return decode_png(self.read_data(name))
+
+    def read_data(self, name: str) -> bytes:
+        """As `SeptupletFolder.read_data`."""
+        return self._reader.read(*_NAMES.parse(name))
+
+    def where(self, name: str) -> str:
+        """As `FrameSource.where`."""
+        return f"{self._folder}, record {self._reader.profile.key(*_NAMES.parse(name))!r}"
+
+
+ClipFrames = SeptupletFolder | LmdbFrames
+
+
+class LqFromGt:
+    """LQ frames that exist nowhere: `vimeo_tools.downscale` of GT frames as they are read.
+
+    Args:
+        gt: where the GT frames come from.
+        scale, convention: see `vimeo_tools.downscale`.
+
+    Attributes:
+        margin: LQ pixels around a part of a frame within which the part is made of the same
+            samples, to the last bit, as in the whole frame.
+
+    Raises:
+        SettingsError: a scale below 2 or an unknown convention.
+    """
+
+    def __init__(self, gt: FrameSource, scale: int = 4, convention: Convention = "double") -> None:
+        if scale < 2:
+            raise SettingsError(f"scale {scale}: need at least 2; 4 makes quarter-size frames")
+        if convention not in CONVENTIONS:
+            allowed = ", ".join(CONVENTIONS)
+            raise SettingsError(f"convention {convention!r}: allowed are {allowed}")
+        self._gt = gt
+        self._scale = scale
+        self._convention = convention
+        # At other scales the weights depend, in their last bit, on the place in the frame.
+        self.margin = _MARGIN if scale in _EXACT_SCALES else _WHOLE_FRAME
+
+    def groups(self) -> list[list[str]]:
+        """As `FrameSource.groups`: those of GT."""
+        return self._gt.groups()
+
+    def read(self, name: str) -> Frame:
+        """As `FrameSource.read`."""
+        return self.shrink(self._gt.read(name))
+
+    def shrink(self, gt_frame: Frame) -> Frame:
+        """What `read` returns, for a caller that has the GT frame already."""
+        return downscale(gt_frame, self._scale, self._convention)
+
+    def where(self, name: str) -> str:
+        """As `FrameSource.where`: the GT frame."""
+        return self._gt.where(name)
+
+
+class PictureFolder:
+    """8-bit RGB or grey pictures of any size in one folder.
+
+    Args:
+        root: the folder.
+        name_end: left out of names when all files have it, as the ``x4`` of ``baboonx4.png``.
+    """
+
+    def __init__(self, root: Path, name_end: str = "") -> None:
+        paths = [path for path in root.iterdir() if path.suffix.lower() in _PICTURE_SUFFIXES]
+        cut = name_end if all(path.stem.endswith(name_end) for path in paths) else ""
+        self._paths = {path.stem.removesuffix(cut): path for path in sorted(paths)}
+
+    def groups(self) -> list[list[str]]:
+        """As `FrameSource.groups`: each picture by itself."""
+        return [[name] for name in self._paths]
+
+    def read(self, name: str) -> Frame:
+        """As `FrameSource.read`."""
+        if name not in self._paths:
+            raise FrameError("there is no picture of that name")
+        try:
+            with Image.open(self._paths[name]) as image:
+                if image.mode not in ("RGB", "L"):
+                    raise FrameError(f"the picture is of mode {image.mode}, need 8-bit RGB or grey")
+                return np.asarray(image)
+        except (OSError, SyntaxError, UnidentifiedImageError) as error:
+            raise FrameError(f"the picture cannot be decoded: {error}") from None
+
+    def where(self, name: str) -> str:
+        """As `FrameSource.where`."""
+        return str(self._paths.get(name, name))
+
+
+def open_source(path: Path, name_end: str = "") -> FrameSource:
+    """The source that lies at ``path``, of whichever kind it is.
+
+    Raises:
+        SettingsError: it holds no frames of a known layout.
+        LmdbError: it is a database that is not whole.
+    """
+    if not path.is_dir():
+        raise SettingsError(f"{path}: there is no such folder")
+    if (path / "data.mdb").exists():
+        return LmdbFrames(path)
+    pictures = PictureFolder(path, name_end)
+    if pictures.groups():
+        return pictures
+    try:
+        find_keys(path)
+    except SettingsError:
+        raise SettingsError(
+            f"{path}: holds neither clips (00001/0001/im1.png), nor data.mdb, nor pictures"
+        ) from None
+    return SeptupletFolder(path)

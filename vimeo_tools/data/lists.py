@@ -1,0 +1,146 @@
+"""Lists of clips: the official split lists and the "meta info" files of the trainers.
+
+| form | line | read by |
+|---|---|---|
+| plain | ``00001/0001`` | the official split lists |
+| basicsr | ``00001/0001 7 (256,448,3)`` | BasicSR, KAIR |
+| mmagic | ``00001/0001 7 (256, 448, 3)`` | mmagic |
+| mindediting | ``00001/0001 (256, 448, 3)`` | mindediting |
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Executor
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from vimeo_tools.data.png import FrameSize, read_png_size
+from vimeo_tools.data.septuplets import FRAME_NUMBERS, FRAMES_PER_CLIP, check_key, frame_path
+from vimeo_tools.errors import AnnotationError, FrameError
+from vimeo_tools.running.atomic import write_text
+from vimeo_tools.running.failures import Failure
+from vimeo_tools.running.jobs import each
+
+ANNOTATION_FORMS = {
+    "basicsr": "{key} {frames} ({height},{width},3)",
+    "mmagic": "{key} {frames} ({height}, {width}, 3)",
+    "mindediting": "{key} ({height}, {width}, 3)",
+}
+# What may follow the key; the key has its own check.
+_REST = re.compile(r"(\s+\d+)?(\s+\(\s*\d+\s*,\s*\d+\s*,\s*\d+\s*\))?")
+
+
+class ClipList(NamedTuple):
+    """What a list holds.
+
+    Attributes:
+        keys: clip keys in the order of the list, each once.
+        failures: the lines that gave no key, with ``list.txt:12`` as path.
+    """
+
+    keys: list[str]
+    failures: list[Failure]
+
+
+def annotation_name(split: str) -> str:
+    """The trainers' name for the annotation of a split ("train" or "test")."""
+    return f"meta_info_Vimeo90K_{split}_GT.txt"
+
+
+def read_list(path: Path) -> ClipList:
+    """The clips of a list in any of the four forms; CRLF, a BOM and blank lines are accepted.
+
+    Raises:
+        AnnotationError: the file is missing, not text, or names no clip at all.
+    """
+    line_of_key: dict[str, int] = {}
+    failures = []
+    for number, line in _read_lines(path):
+        where = f"{path}:{number}"
+        try:
+            key = _parse_line(line)
+        except AnnotationError as error:
+            failures.append(Failure(where, str(error)))
+            continue
+        if key in line_of_key:
+            failures.append(Failure(where, f"{key!r} stands on line {line_of_key[key]} already"))
+        else:
+            line_of_key[key] = number
+    if not line_of_key:
+        bad = f"; {failures[0]}" if failures else ""
+        raise AnnotationError(f"{path}: names no clip, a line is as 00001/0001{bad}")
+    return ClipList(list(line_of_key), failures)
+
+
+def check_headers(
+    gt_root: Path, keys: Sequence[str], size: FrameSize, executor: Executor | None = None
+) -> list[Failure]:
+    """The frames of the clips that are missing or, by their headers, not 8-bit RGB PNG of ``size``.
+
+    Args:
+        gt_root: holds ``00001/0001/im1.png`` and so on.
+        keys: the clips.
+        size: that all frames must have.
+        executor: see `vimeo_tools.running.jobs.each`.
+    """
+    task = partial(_header_failures, gt_root, size)
+    failures = [f for found in each(task, keys, executor, label="headers") for f in found]
+    return sorted(failures)
+
+
+def write_annotation(
+    path: Path, keys: Iterable[str], size: FrameSize, form: str = "basicsr"
+) -> None:
+    """Write a meta-info file, a line per key.
+
+    Args:
+        path: the file; it appears when it is whole.
+        keys: clip keys.
+        size: of the GT frames.
+        form: a key of ``ANNOTATION_FORMS``.
+    """
+    template = ANNOTATION_FORMS[form]
+    lines = (
+        template.format(key=key, frames=FRAMES_PER_CLIP, height=size.height, width=size.width)
+        for key in keys
+    )
+    write_text(path, "".join(f"{line}\n" for line in lines))
+
+
+def _read_lines(path: Path) -> list[tuple[int, str]]:
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        raise AnnotationError(f"{path}: there is no such list") from None
+    except OSError as error:
+        raise AnnotationError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise AnnotationError(f"{path}: is not a text file in UTF-8") from None
+    lines = enumerate((line.strip() for line in text.splitlines()), start=1)
+    return [(number, line) for number, line in lines if line]
+
+
+def _parse_line(line: str) -> str:
+    key, *_ = line.split(maxsplit=1)
+    check_key(key)
+    if not _REST.fullmatch(line[len(key) :]):
+        forms = ", ".join(
+            repr(form.format(key="00001/0001", frames=7, height=256, width=448))
+            for form in ANNOTATION_FORMS.values()
+        )
+        raise AnnotationError(f"{line!r}: a line is a clip key, alone or as in {forms}")
+    return key
+
+
+def _header_failures(gt_root: Path, size: FrameSize, key: str) -> list[Failure]:
+    failures = []
+    for number in FRAME_NUMBERS:
+        path = frame_path(gt_root, key, number)
+        try:
+            size.check(read_png_size(path))
+        except FrameError as error:
+            failures.append(Failure(str(path), str(error)))
+    return failures

@@ -1,0 +1,1 @@
+"""MATLAB's imresize; NumPy alone."""

@@ -1,0 +1,1 @@
+"""How work is run: jobs, folders, failures, progress."""
