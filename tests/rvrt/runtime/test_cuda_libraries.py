@@ -84,7 +84,8 @@ def test_a_cuda_of_the_users_own_is_left_alone(folder, loaded, first_import, mon
 def test_mindspore_still_asks_nvcc_while_it_is_imported():
     """Libraries that do not exist, so that its GPU plugin cannot load: it says what it tried."""
     probe = (
-        "from rvrt.runtime import cuda_libraries as c; c.LIBRARIES = (); c.missing = lambda folders: None;"
+        "from rvrt.runtime import cuda_libraries as c;"
+        "c.LIBRARIES = (); c.missing = lambda folders: None;"
         "from rvrt.runtime import device; print(device.available_targets())"
     )
     environment = {k: v for k, v in os.environ.items() if k != "CUDA_HOME"} | {"GLOG_v": "1"}
