@@ -22,6 +22,7 @@ from PIL import Image
 from timing import show
 
 from vimeo_tools.data.septuplets import FRAME_NUMBERS, GT_FOLDER, find_keys, frame_path, usual_size
+from vimeo_tools.degradations import Bicubic
 from vimeo_tools.feed.augment import augment
 from vimeo_tools.feed.dataset import Training, create_dataset, open_septuplets
 from vimeo_tools.feed.order import Sample
@@ -42,7 +43,7 @@ def prepare(folder, work, workers):
     gt, lq = folder / GT_FOLDER, work / "BIx4"
     keys, size = find_keys(gt), usual_size(gt, find_keys(gt))
     with process_pool(workers) as pool:
-        downsample_tree(gt, lq, keys, LqSettings("double", 4, size), executor=pool)
+        downsample_tree(gt, lq, keys, LqSettings(Bicubic(), 4, size), executor=pool)
     pack(PackPlan(gt, work / "gt.lmdb", keys, FRAME_NUMBERS, size))
     pack(PackPlan(lq, work / "lq.lmdb", keys, FRAME_NUMBERS, size.divided_by(4)))
     return {

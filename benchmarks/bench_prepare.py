@@ -18,6 +18,7 @@ from PIL import Image
 from timing import measure, show
 
 from vimeo_tools.data.septuplets import FRAME_NUMBERS, GT_FOLDER, find_keys, frame_path, usual_size
+from vimeo_tools.degradations import Bicubic
 from vimeo_tools.preparation.downsample import LqSettings, downsample_tree
 from vimeo_tools.preparation.pack import PackPlan, pack
 from vimeo_tools.preparation.synthetic import synthesize
@@ -55,7 +56,7 @@ def fresh(folder):
 def bench_lq(gt_root, keys, work, workers, rounds):
     size = usual_size(gt_root, keys)
     lq_root, out = work / "lq", work / "out"
-    double, uint8 = (LqSettings(convention, 4, size) for convention in ("double", "uint8"))
+    double, uint8 = (LqSettings(Bicubic(convention), 4, size) for convention in ("double", "uint8"))
     with process_pool(workers) as pool:
 
         def run_ours(settings, folder):

@@ -184,9 +184,8 @@ def open_septuplets_at(
         VimeoToolsError: as `open_septuplets`.
     """
     numbers = _PROTOCOL_FRAMES[protocol]
-    source = open_septuplets(
-        gt, lq, clip_list, scale=SCALE, convention=convention, gt_numbers=numbers
-    )
+    made = {"scale": SCALE, "convention": convention} if lq is None else {}
+    source = open_septuplets(gt, lq, clip_list, gt_numbers=numbers, **made)
     index_of = {key: index for index, key in enumerate(source.keys)}
 
     def read(key: str) -> Sequence:

@@ -9,7 +9,9 @@ import click
 
 from vimeo_tools._version import __version__
 from vimeo_tools.cli.options import (
+    CONVENTION,
     DASK,
+    DEGRADATION,
     FOLDER,
     LISTS,
     WORKERS,
@@ -17,6 +19,7 @@ from vimeo_tools.cli.options import (
     choose_lists,
     finish,
     make_executor,
+    parameters,
     parse_shard,
 )
 from vimeo_tools.cli.pack import pack_lmdb
@@ -25,9 +28,9 @@ from vimeo_tools.cli.verify import verify_command
 from vimeo_tools.cli.video import from_video
 from vimeo_tools.data.lists import ANNOTATION_FORMS
 from vimeo_tools.data.septuplets import GT_FOLDER
+from vimeo_tools.degradations import choose_degradation
 from vimeo_tools.errors import VimeoToolsError
 from vimeo_tools.preparation.prepare import PrepareSettings, describe, prepare
-from vimeo_tools.resize.matlab import CONVENTIONS
 
 _INTERRUPTED = 130
 
@@ -63,14 +66,8 @@ class _Group(click.Group):
     help="Gets all output.  [default: BIx4 with --generate-lq, else .]",
 )
 @click.option("--generate-lq", is_flag=True, help="Make the LQ frames too.")
-@click.option("--scale", type=click.IntRange(2), default=4, show_default=True)
-@click.option(
-    "--convention",
-    type=click.Choice(CONVENTIONS),
-    default="double",
-    show_default=True,
-    help="double: as BasicSR, KAIR and the published RVRT; uint8: as mindediting.",
-)
+@click.option("--scale", type=click.IntRange(2, 64), default=4, show_default=True)
+@add_options(DEGRADATION, CONVENTION)
 @click.option(
     "--annotation-form",
     type=click.Choice(list(ANNOTATION_FORMS)),
@@ -97,6 +94,8 @@ def main(
     dry_run: bool,
     train_annotation: Path | None,
     test_annotation: Path | None,
+    degradation: str,
+    convention: str | None,
     **options: Any,
 ) -> None:
     """Prepare Vimeo90K: annotations and MATLAB-exact LQ frames.
@@ -112,13 +111,15 @@ def main(
     if ctx.invoked_subcommand:
         _refuse_options_before_command(ctx)
         return
+    made = choose_degradation(degradation, **parameters(convention=convention))
     if options["output_dir"] is None:
-        options["output_dir"] = Path(f"BIx{options['scale']}" if options["generate_lq"] else ".")
+        usual = made.folder(options["scale"]) if options["generate_lq"] else "."
+        options["output_dir"] = Path(usual)
     if dask:  # its workers have other working directories
         for name in ("images_root", "output_dir"):
             options[name] = options[name].absolute()
     lists = choose_lists(options["images_root"].parent, train_annotation, test_annotation)
-    settings = PrepareSettings(lists=lists, **options)
+    settings = PrepareSettings(lists=lists, degradation=made, **options)
     if dry_run:
         click.echo(describe(settings))
         return

@@ -12,8 +12,10 @@ import click
 
 from vimeo_tools.data.png import FrameSize
 from vimeo_tools.data.septuplets import SPLITS
+from vimeo_tools.degradations import DEGRADATIONS
 from vimeo_tools.errors import SettingsError
 from vimeo_tools.preparation.prepare import find_lists
+from vimeo_tools.resize.matlab import CONVENTIONS
 from vimeo_tools.running.failures import Failure, write_failures
 from vimeo_tools.running.jobs import Summary, available_workers, dask_executor, process_pool
 
@@ -26,6 +28,19 @@ WORKERS = click.option(
     "--workers", type=click.IntRange(1), help="Processes.  [default: one per processor]"
 )
 DASK = click.option("--dask", metavar="ADDRESS", help="Work on this dask cluster instead.")
+DEGRADATION = click.option(
+    "--degradation",
+    metavar="NAME",
+    default="bicubic",
+    show_default=True,
+    help=f"How LQ frames are made: {', '.join(DEGRADATIONS)}, or one of a plugin.",
+)
+CONVENTION = click.option(
+    "--convention",
+    type=click.Choice(CONVENTIONS),
+    help="Of bicubic. double: as BasicSR, KAIR and the published RVRT; uint8: as mindediting.  "
+    "[default: double]",
+)
 LISTS = (
     click.option("--train-annotation", type=FILE, help="[default: sep_trainlist.txt]"),
     click.option("--test-annotation", type=FILE, help="[default: sep_testlist.txt]"),
@@ -41,6 +56,11 @@ def add_options(*chosen: Callable[[Function], Function]) -> Callable[[Function],
         return function
 
     return add_all
+
+
+def parameters(**given: Any) -> dict[str, Any]:
+    """Those options that were given."""
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def parse_size(value: str | FrameSize) -> FrameSize:

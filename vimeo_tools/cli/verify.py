@@ -23,7 +23,7 @@ from vimeo_tools.resize.matlab import CONVENTIONS
 @click.command("verify")
 @click.argument("gt", type=click.Path(path_type=Path), default=Path(GT_FOLDER))
 @click.argument("lq", type=click.Path(path_type=Path), default=Path("BIx4"))
-@click.option("--scale", type=click.IntRange(2), default=4, show_default=True)
+@click.option("--scale", type=click.IntRange(2, 64), default=4, show_default=True)
 @click.option(
     "--convention",
     type=click.Choice(CONVENTIONS),

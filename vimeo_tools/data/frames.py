@@ -25,14 +25,12 @@ from vimeo_tools.data.septuplets import (
     merge_keys,
     split_list_path,
 )
-from vimeo_tools.errors import FrameError, SettingsError
-from vimeo_tools.resize.matlab import CONVENTIONS, Convention, downscale
+from vimeo_tools.degradations import Degradation, choose_degradation, from_record
+from vimeo_tools.errors import FrameError, OutputError, SettingsError
+from vimeo_tools.running.records import read_record
 
 Frame = npt.NDArray[np.uint8]
 _PICTURE_SUFFIXES = {".png", ".bmp", ".tif", ".tiff"}
-_EXACT_SCALES = (2, 4, 8)
-_MARGIN = 2  # the kernel reaches less than 2 * scale GT pixels beyond those of an LQ pixel
-_WHOLE_FRAME = 2**16
 _NAMES = KEY_PROFILES["basicsr"]
 
 
@@ -119,31 +117,29 @@ ClipFrames = SeptupletFolder | LmdbFrames
 
 
 class LqFromGt:
-    """LQ frames that exist nowhere: `vimeo_tools.downscale` of GT frames as they are read.
+    """LQ frames that exist nowhere: made of GT frames as they are read.
 
     Args:
         gt: where the GT frames come from.
-        scale, convention: see `vimeo_tools.downscale`.
+        scale: how many times smaller than GT.
+        degradation: a key of `vimeo_tools.DEGRADATIONS`, or what it stands for.
 
     Attributes:
         margin: LQ pixels around a part of a frame within which the part is made of the same
             samples, to the last bit, as in the whole frame.
 
     Raises:
-        SettingsError: a scale below 2 or an unknown convention.
+        SettingsError: an unknown degradation, or a scale that it does not make.
     """
 
-    def __init__(self, gt: FrameSource, scale: int = 4, convention: Convention = "double") -> None:
-        if scale < 2:
-            raise SettingsError(f"scale {scale}: need at least 2; 4 makes quarter-size frames")
-        if convention not in CONVENTIONS:
-            allowed = ", ".join(CONVENTIONS)
-            raise SettingsError(f"convention {convention!r}: allowed are {allowed}")
+    def __init__(
+        self, gt: FrameSource, scale: int = 4, degradation: str | Degradation = "bicubic"
+    ) -> None:
+        self._degradation = choose_degradation(degradation)
+        self._degradation.check_scale(scale)
         self._gt = gt
         self._scale = scale
-        self._convention = convention
-        # At other scales the weights depend, in their last bit, on the place in the frame.
-        self.margin = _MARGIN if scale in _EXACT_SCALES else _WHOLE_FRAME
+        self.margin = self._degradation.margin(scale)
 
     def groups(self) -> list[list[str]]:
         """As `FrameSource.groups`: those of GT."""
@@ -155,7 +151,7 @@ class LqFromGt:
 
     def shrink(self, gt_frame: Frame) -> Frame:
         """What `read` returns, for a caller that has the GT frame already."""
-        return downscale(gt_frame, self._scale, self._convention)
+        return self._degradation.apply(gt_frame, self._scale)
 
     def where(self, name: str) -> str:
         """As `FrameSource.where`: the GT frame."""
@@ -194,6 +190,22 @@ class PictureFolder:
     def where(self, name: str) -> str:
         """As `FrameSource.where`."""
         return str(self._paths.get(name, name))
+
+
+def recorded_degradation(lq: Path) -> tuple[Degradation, int] | None:
+    """How an LQ tree was made, and its scale; None where no record says so.
+
+    Raises:
+        OutputError: the record cannot be understood.
+    """
+    record = read_record(lq) or {}
+    if "scale" not in record:  # of a database: about its keys
+        return None
+    made = {name: record[name] for name in record if name not in ("scale", "gt_size", "replacing")}
+    try:
+        return from_record(made), record["scale"]
+    except SettingsError as error:
+        raise OutputError(f"{lq}: its record cannot be understood: {error}") from None
 
 
 def open_source(path: Path, name_end: str = "") -> FrameSource:

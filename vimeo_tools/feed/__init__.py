@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vimeo_tools.feed.dataset import Feed, create_dataset
     from vimeo_tools.feed.order import Evaluation, Training
-    from vimeo_tools.feed.samples import SeptupletSource, open_septuplets
+    from vimeo_tools.feed.samples import SeptupletSource, open_septuplets, open_sequences
 
 _HOMES = {
     "Evaluation": "order",
@@ -17,6 +17,7 @@ _HOMES = {
     "Training": "order",
     "create_dataset": "dataset",
     "open_septuplets": "samples",
+    "open_sequences": "samples",
 }
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Training",
     "create_dataset",
     "open_septuplets",
+    "open_sequences",
 ]
 
 

@@ -18,10 +18,12 @@ from vimeo_tools.data.frames import (
     SeptupletFolder,
     clip_names,
     open_source,
+    recorded_degradation,
 )
 from vimeo_tools.data.lists import read_list
 from vimeo_tools.data.png import Box, Decoder, FrameSize, decode_png, decode_with_pillow
 from vimeo_tools.data.septuplets import FRAME_NUMBERS, FRAMES_PER_CLIP, merge_keys
+from vimeo_tools.degradations import Degradation, choose_degradation
 from vimeo_tools.errors import AnnotationError, FrameError, SettingsError
 from vimeo_tools.feed.augment import Augmentation, crop_box, turn, turned_size
 from vimeo_tools.resize.matlab import Convention
@@ -126,13 +128,14 @@ class SeptupletSource:
         )
 
 
-def open_septuplets(
-    gt: Path,
-    lq: Path | None = None,
-    clip_list: Path | None = None,
+def open_sequences(
+    gt: str | Path,
+    lq: str | Path | None = None,
+    clip_list: str | Path | None = None,
     *,
-    scale: int = 4,
-    convention: Convention = "double",
+    scale: int | None = None,
+    degradation: str | Degradation | None = None,
+    convention: Convention | None = None,
     gt_numbers: Sequence[int] = FRAME_NUMBERS,
 ) -> SeptupletSource:
     """The septuplets of a folder or a database.
@@ -142,25 +145,60 @@ def open_septuplets(
         lq: ``BIx4`` or ``NAME.lmdb``; None to make LQ from GT as it is read.
         clip_list: a list in any of the forms of `vimeo_tools.data.lists`; None for all clips of
             ``gt``.
-        scale, convention: of LQ frames made here, see `vimeo_tools.downscale`.
+        scale: how many times smaller LQ is; None for what ``lq`` has, or 4 where it is made.
+        degradation: a key of `vimeo_tools.DEGRADATIONS`, or what it stands for; None for what
+            ``lq`` was made with, or bicubic where it is made.
+        convention: of bicubic, see `vimeo_tools.downscale`.
         gt_numbers: see `SeptupletSource`.
 
     Raises:
         AnnotationError: the list is missing, or one of its lines is wrong.
-        SettingsError: a path holds no septuplets, or the arguments do not fit them.
+        SettingsError: a path holds no septuplets, the arguments do not fit them, or ``lq`` was made
+            otherwise than is asked for.
+        OutputError: the record beside ``lq`` cannot be read.
         LmdbError: a database is not whole.
         FrameError: the first frame cannot be read.
     """
-    gt_source = _open(gt)
-    lq_source = _open(lq) if lq else LqFromGt(gt_source, scale, convention)
+    wanted = None
+    if degradation is not None or convention is not None:
+        parameters = {} if convention is None else {"convention": convention}
+        wanted = choose_degradation(degradation or "bicubic", **parameters)
+    gt_source = _open(Path(gt))
+    lq_source: ClipFrames | LqFromGt
+    if lq is None:
+        lq_source = LqFromGt(gt_source, 4 if scale is None else scale, wanted or "bicubic")
+    else:
+        lq_source = _open(Path(lq))
+        _check_made_with(Path(lq), scale, wanted)
     if clip_list is None:
         keys = merge_keys([name.rpartition("/")[0] for name in g] for g in gt_source.groups())
     else:
-        keys, failures = read_list(clip_list)
+        keys, failures = read_list(Path(clip_list))
         if failures:
             more = f" (and {len(failures) - 1} more such lines)" if len(failures) > 1 else ""
             raise AnnotationError(f"{failures[0]}{more}; nothing is skipped: mend the list")
-    return SeptupletSource(keys, gt_source, lq_source, gt_numbers)
+    source = SeptupletSource(keys, gt_source, lq_source, gt_numbers)
+    if scale not in (None, source.scale):
+        raise SettingsError(
+            f"{lq}: its frames are 1/{source.scale} of {gt}, asked for is scale {scale}"
+        )
+    return source
+
+
+open_septuplets = open_sequences
+
+
+def _check_made_with(lq: Path, scale: int | None, wanted: Degradation | None) -> None:
+    """Raise a SettingsError if the record beside ``lq`` contradicts what is wanted."""
+    found = recorded_degradation(lq)
+    if found is None:
+        return
+    degradation, found_scale = found
+    if scale not in (None, found_scale) or wanted not in (None, degradation):
+        asked = f"{wanted or degradation}, scale {scale or found_scale}"
+        raise SettingsError(
+            f"{lq}: was made with {degradation}, scale {found_scale}; asked for is {asked}"
+        )
 
 
 def _open(path: Path) -> ClipFrames:

@@ -7,11 +7,12 @@ from concurrent.futures import Executor
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from vimeo_tools.data.png import FrameSize, decode_png, encode_png, read_file
 from vimeo_tools.data.septuplets import FRAME_NUMBERS, find_keys, frame_path
+from vimeo_tools.degradations import Degradation, from_record
 from vimeo_tools.errors import FrameError, OutputError, SettingsError
-from vimeo_tools.resize.matlab import CONVENTIONS, Convention, downscale
 from vimeo_tools.running.atomic import remove_parts, write_file
 from vimeo_tools.running.failures import Failure
 from vimeo_tools.running.jobs import Outcome, Summary, run
@@ -26,25 +27,26 @@ class LqSettings:
     """What decides the pixels of an LQ tree; recorded beside it.
 
     Attributes:
-        convention: see `vimeo_tools.downscale`.
+        degradation: how a frame is made.
         scale: how many times smaller than GT.
         gt_size: of every GT frame; a multiple of ``scale`` on both sides.
     """
 
-    convention: Convention
+    degradation: Degradation
     scale: int
     gt_size: FrameSize
 
     def __post_init__(self) -> None:
-        if self.convention not in CONVENTIONS:
-            allowed = ", ".join(CONVENTIONS)
-            raise SettingsError(f"convention {self.convention!r}: allowed are {allowed}")
-        if self.scale < 2:
-            raise SettingsError(f"scale {self.scale}: need at least 2; 4 makes quarter-size frames")
+        self.degradation.check_scale(self.scale)
         self.gt_size.divided_by(self.scale)
 
+    def to_record(self) -> dict[str, Any]:
+        """JSON-like; read back by `read_settings`."""
+        size = asdict(self.gt_size)
+        return {**self.degradation.record(), "scale": self.scale, "gt_size": size}
+
     def __str__(self) -> str:
-        return f"convention {self.convention}, scale {self.scale}, GT {self.gt_size}"
+        return f"{self.degradation}, scale {self.scale}, GT {self.gt_size}"
 
 
 def read_settings(lq_root: Path) -> LqSettings | None:
@@ -114,7 +116,7 @@ def downsample_clip(
 
 def _downsample_frame(source: Path, target: Path, settings: LqSettings) -> None:
     gt = decode_png(read_file(source), settings.gt_size)
-    lq = encode_png(downscale(gt, settings.scale, settings.convention))
+    lq = encode_png(settings.degradation.apply(gt, settings.scale))
     write_file(target, lq)
 
 
@@ -129,16 +131,16 @@ def _claim(lq_root: Path, settings: LqSettings, overwrite: bool) -> None:
     if made_with == settings and not being_replaced:
         return
     if made_with is None and not _clip_keys(lq_root):
-        write_record(lq_root, asdict(settings))
+        write_record(lq_root, settings.to_record())
         return
     if not overwrite:
         raise OutputError(_refusal(lq_root, made_with, being_replaced, settings))
     # The mark stays until the last old frame is gone: no kill can leave a mixed tree unmarked.
-    write_record(lq_root, {**asdict(settings), _REPLACING: True})
+    write_record(lq_root, {**settings.to_record(), _REPLACING: True})
     for key in _clip_keys(lq_root):
         for number in FRAME_NUMBERS:
             frame_path(lq_root, key, number).unlink(missing_ok=True)
-    write_record(lq_root, asdict(settings))
+    write_record(lq_root, settings.to_record())
 
 
 def _refusal(
@@ -163,7 +165,8 @@ def _read_settings(lq_root: Path) -> tuple[LqSettings | None, bool]:
         return None, False
     being_replaced = bool(record.pop(_REPLACING, False))
     try:
-        settings = LqSettings(**{**record, "gt_size": FrameSize(**record["gt_size"])})
+        scale, size = record.pop("scale"), FrameSize(**record.pop("gt_size"))
+        settings = LqSettings(from_record(record), scale, size)
     except (KeyError, TypeError, SettingsError) as error:
         raise OutputError(
             f"{lq_root / RECORD_NAME}: is not the record of an LQ tree ({error!r}); "

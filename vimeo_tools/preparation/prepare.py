@@ -22,9 +22,9 @@ from vimeo_tools.data.septuplets import (
     split_list_path,
     usual_size,
 )
+from vimeo_tools.degradations import DEGRADATIONS, Degradation
 from vimeo_tools.errors import OutputError, SettingsError
 from vimeo_tools.preparation.downsample import LqSettings, count_complete, downsample_tree
-from vimeo_tools.resize.matlab import Convention
 from vimeo_tools.running.failures import Failure
 from vimeo_tools.running.jobs import Summary, shard
 
@@ -38,7 +38,8 @@ class PrepareSettings:
         lists: per split ("train", "test"), the list of its clips.
         output_dir: gets all that is written.
         generate_lq: make LQ frames too.
-        scale, convention: of the LQ frames, see `vimeo_tools.downscale`.
+        scale: how many times smaller LQ frames are.
+        degradation: how LQ frames are made.
         annotation_form: a key of `vimeo_tools.data.lists.ANNOTATION_FORMS`.
         overwrite: make LQ frames again that are there.
         shard: (i, n) for part i of n; part 1 writes the annotations.
@@ -49,7 +50,7 @@ class PrepareSettings:
     output_dir: Path
     generate_lq: bool = False
     scale: int = 4
-    convention: Convention = "double"
+    degradation: Degradation = DEGRADATIONS["bicubic"]
     annotation_form: str = "basicsr"
     overwrite: bool = False
     shard: tuple[int, int] = (1, 1)
@@ -98,7 +99,7 @@ def prepare(settings: PrepareSettings, executor: Executor | None = None) -> Summ
             settings.images_root,
             settings.output_dir,
             keys,
-            LqSettings(settings.convention, settings.scale, size),
+            LqSettings(settings.degradation, settings.scale, size),
             overwrite=settings.overwrite,
             executor=executor,
         )
@@ -120,7 +121,7 @@ def describe(settings: PrepareSettings) -> str:
         names = ", ".join(annotation_name(split) for split in clip_lists)
         lines.append(f"would write {names} into {settings.output_dir}")
     if settings.generate_lq:
-        lq = LqSettings(settings.convention, settings.scale, size)
+        lq = LqSettings(settings.degradation, settings.scale, size)
         complete = count_complete(settings.output_dir, keys)
         todo, verb = (
             (len(keys), "replace") if settings.overwrite else (len(keys) - complete, "keep")

@@ -15,6 +15,7 @@ from PIL import Image
 
 from vimeo_tools.data.frames import Frame, FrameSource, open_source
 from vimeo_tools.data.png import FrameSize
+from vimeo_tools.degradations import Bicubic
 from vimeo_tools.errors import FrameError, SettingsError
 from vimeo_tools.preparation.downsample import read_settings
 from vimeo_tools.resize.matlab import CONVENTIONS, downscale, imresize
@@ -191,7 +192,8 @@ def _recorded(lq: Path) -> str | None:
     if (lq / "data.mdb").exists():  # its record is about keys
         return None
     settings = read_settings(lq)
-    return settings.convention if settings else None
+    made = settings.degradation if settings else None
+    return made.convention if isinstance(made, Bicubic) else None
 
 
 def _check_group(

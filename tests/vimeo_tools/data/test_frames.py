@@ -15,6 +15,7 @@ from vimeo_tools.data.frames import LqFromGt, SeptupletFolder, open_source
 from vimeo_tools.data.lists import ANNOTATION_FORMS, write_annotation
 from vimeo_tools.data.png import FrameSize, encode_png
 from vimeo_tools.data.septuplets import CENTRE_FRAME, FRAME_NUMBERS, find_keys, frame_path
+from vimeo_tools.degradations import Bicubic
 from vimeo_tools.errors import AnnotationError, FrameError, LmdbError, SettingsError
 from vimeo_tools.feed.augment import Augmentation, AugmentConfig, augment, draw
 from vimeo_tools.feed.samples import SeptupletSource, open_septuplets
@@ -32,7 +33,7 @@ def trees(tmp_path_factory):
     root = tmp_path_factory.mktemp("septuplets")
     write_noise(root / "sequences", KEYS, SIZE)
     for name, convention in (("BIx4", "double"), ("BIx4-uint8", "uint8")):
-        settings = LqSettings(convention, 4, SIZE)
+        settings = LqSettings(Bicubic(convention), 4, SIZE)
         downsample_tree(root / "sequences", root / name, KEYS, settings)
     for profile in ("basicsr", "mmagic"):
         for name, size in (("sequences", SIZE), ("BIx4", SIZE.divided_by(4))):
@@ -281,7 +282,7 @@ def test_sizes_that_do_not_align_are_refused(trees):
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"scale": 1}, "scale 1: need at least 2"),
+        ({"scale": 1}, "scale 1: need 2 to 64"),
         ({"convention": "single"}, "convention 'single': allowed are double, uint8"),
         ({"gt_numbers": [0]}, r"GT frames \[0\]"),
         ({"gt_numbers": []}, r"GT frames \[\]"),

@@ -8,6 +8,7 @@ import pytest
 from tests.conftest import SIZE, TEST, TRAIN, tree_bytes
 from vimeo_tools.data.png import FrameSize, decode_png, encode_png
 from vimeo_tools.data.septuplets import FRAME_NUMBERS, frame_path
+from vimeo_tools.degradations import Bicubic
 from vimeo_tools.errors import OutputError, SettingsError
 from vimeo_tools.preparation.downsample import (
     LqSettings,
@@ -21,7 +22,7 @@ from vimeo_tools.running.jobs import process_pool
 from vimeo_tools.running.records import RECORD_NAME
 
 KEYS = [*TRAIN, *TEST]
-DOUBLE, UINT8 = (LqSettings(convention, 4, SIZE) for convention in ("double", "uint8"))
+DOUBLE, UINT8 = (LqSettings(Bicubic(convention), 4, SIZE) for convention in ("double", "uint8"))
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def lq(septuplets):
     return septuplets / "BIx4"
 
 
-@pytest.mark.parametrize("settings", [DOUBLE, UINT8, LqSettings("uint8", 2, SIZE)])
+@pytest.mark.parametrize("settings", [DOUBLE, UINT8, LqSettings(Bicubic("uint8"), 2, SIZE)])
 def test_frames_are_imresize_of_gt(gt, lq, settings):
     summary = downsample_tree(gt, lq, KEYS, settings)
     assert (summary.clips, summary.done, summary.skipped, summary.failures) == (3, 21, 0, [])
@@ -43,7 +44,9 @@ def test_frames_are_imresize_of_gt(gt, lq, settings):
         for number in FRAME_NUMBERS:
             ours = decode_png(frame_path(lq, key, number).read_bytes())
             source = decode_png(frame_path(gt, key, number).read_bytes())
-            assert (ours == downscale(source, settings.scale, settings.convention)).all()
+            assert (
+                ours == downscale(source, settings.scale, settings.degradation.convention)
+            ).all()
 
 
 def test_processes_make_the_same_bytes(gt, lq, tmp_path):
@@ -155,11 +158,11 @@ def test_a_full_disk_stops_the_run_with_all_files_whole(gt, lq, monkeypatch):
 
 def test_settings_are_checked(gt, lq):
     with pytest.raises(SettingsError, match="double, uint8"):
-        LqSettings("single", 4, SIZE)
-    with pytest.raises(SettingsError, match="at least 2"):
-        LqSettings("double", 1, SIZE)
+        Bicubic("single")
+    with pytest.raises(SettingsError, match="need 2 to 64"):
+        LqSettings(Bicubic(), 1, SIZE)
     with pytest.raises(SettingsError, match="multiples of 4"):
-        LqSettings("double", 4, FrameSize(30, 48))
+        LqSettings(Bicubic(), 4, FrameSize(30, 48))
     lq.mkdir()
     write_file(lq / RECORD_NAME, b'{"scale": 4}')
     with pytest.raises(OutputError, match="not the record of an LQ tree"):

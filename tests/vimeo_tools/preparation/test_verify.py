@@ -10,6 +10,7 @@ from tests.conftest import SIZE, TEST, TRAIN
 from vimeo_tools import downscale, imresize
 from vimeo_tools.data.png import FrameSize, decode_png, encode_png
 from vimeo_tools.data.septuplets import FRAME_NUMBERS, frame_path
+from vimeo_tools.degradations import Bicubic
 from vimeo_tools.errors import LmdbError, SettingsError
 from vimeo_tools.preparation.downsample import LqSettings, downsample_tree
 from vimeo_tools.preparation.pack import PackPlan, pack
@@ -23,7 +24,7 @@ KEYS = [*TRAIN, *TEST]
 def trees(request, septuplets):
     """(GT, LQ, convention); nothing beside LQ says how it was made."""
     gt, lq = septuplets / "sequences", septuplets / "BIx4"
-    downsample_tree(gt, lq, KEYS, LqSettings(request.param, 4, SIZE))
+    downsample_tree(gt, lq, KEYS, LqSettings(Bicubic(request.param), 4, SIZE))
     (lq / RECORD_NAME).unlink()
     return gt, lq, request.param
 
