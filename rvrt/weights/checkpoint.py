@@ -22,6 +22,8 @@ from safetensors.numpy import save_file
 from rvrt.config.network import Execution, NetworkConfig, RVRTConfig, RVRTLightConfig
 from rvrt.errors import CheckpointError
 from rvrt.models import build_model
+from rvrt.weights.limits import require_regular_file, shown
+from rvrt.weights.minds_ckpt import read_minds_ckpt, write_minds_ckpt
 from vimeo_tools.errors import OutputError
 from vimeo_tools.running.atomic import whole_file
 
@@ -31,11 +33,9 @@ Shapes = dict[str, tuple[int, ...]]
 SUFFIXES = (".ckpt", ".safetensors")
 _RECORD = "rvrt_record"
 _CRC = "rvrt_crc32"
-# MindSpore ends a .ckpt that it was asked to sum with this word and ten bytes.
-_CKPT_TRAILER = b"crc_num"
-_CKPT_TRAILER_LENGTH = len(_CKPT_TRAILER) + 10
 _CONFIGS: dict[str, type[NetworkConfig]] = {"rvrt": RVRTConfig, "rvrt-light": RVRTLightConfig}
 _NAMED_AT_MOST = 3
+_LINE_AT_MOST = 300
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def require_match(expected: Mapping[str, tuple[int, ...]], got: Shapes, source: 
     missing = [name for name in expected if name not in got]
     unexpected = [name for name in got if name not in expected]
     misshapen = [
-        f"{name} is {_size(got[name])} instead of {_size(shape)}"
+        f"{shown(name)} is {_size(got[name])} instead of {_size(shape)}"
         for name, shape in expected.items()
         if name in got and got[name] != shape
     ]
@@ -118,7 +118,7 @@ def require_match(expected: Mapping[str, tuple[int, ...]], got: Shapes, source: 
 
 def _first(names: list[str]) -> str:
     more = ", ..." if len(names) > _NAMED_AT_MOST else ""
-    return ", ".join(names[:_NAMED_AT_MOST]) + more
+    return ", ".join(map(shown, names[:_NAMED_AT_MOST])) + more
 
 
 def _size(shape: tuple[int, ...]) -> str:
@@ -139,8 +139,7 @@ def save_weights(path: Path, arrays: Mapping[str, NDArray[Any]], record: Record)
         write_safetensors(path, arrays, text)
         return
     with whole_file(path) as part:
-        entries = [{"name": name, "data": ms.Tensor(array)} for name, array in arrays.items()]
-        ms.save_checkpoint(entries, str(part), append_dict={_RECORD: text}, crc_check=True)
+        write_minds_ckpt(part, {**arrays, _RECORD: text})
 
 
 def write_safetensors(path: Path, arrays: Mapping[str, NDArray[Any]], record: str) -> None:
@@ -167,8 +166,7 @@ def read_arrays(path: Path) -> tuple[Arrays, Record | None]:
     Raises:
         CheckpointError: absent, damaged, cut short, of another form.
     """
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no such file")
+    require_regular_file(path)
     read = {".ckpt": _read_ckpt, ".safetensors": read_safetensors}.get(path.suffix)
     if read is None:
         raise CheckpointError(f"{path}: weights are kept as one of {', '.join(SUFFIXES)}")
@@ -182,24 +180,16 @@ def read_arrays(path: Path) -> tuple[Arrays, Record | None]:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__
+    line = str(error).strip().partition("\n")[0]
+    return line[:_LINE_AT_MOST] or type(error).__name__
 
 
 def _read_ckpt(path: Path) -> tuple[Arrays, str | None]:
-    raw = path.read_bytes()
-    summed = raw[-_CKPT_TRAILER_LENGTH:].startswith(_CKPT_TRAILER)
-    if summed and binascii.crc32(raw[:-_CKPT_TRAILER_LENGTH]) != int.from_bytes(raw[-10:], "big"):
-        raise ValueError("its checksum is wrong")
-    if not raw:
-        raise ValueError("it is empty")
-    entries = ms.load_checkpoint(str(path))
+    entries, summed = read_minds_ckpt(path)
     text = entries.pop(_RECORD, None)
-    if text is not None and not summed:
-        raise ValueError("its checksum is missing")
-    arrays = {
-        name: value.asnumpy() for name, value in entries.items() if isinstance(value, ms.Tensor)
-    }
-    return arrays, text
+    if text is not None and not (summed and isinstance(text, str)):
+        raise ValueError("its record has no checksum")
+    return {n: value for n, value in entries.items() if not isinstance(value, str)}, text
 
 
 def read_safetensors(path: Path) -> tuple[Arrays, str | None]:

@@ -1,5 +1,5 @@
 import dataclasses
-from pathlib import Path
+import resource
 
 import mindspore as ms
 import numpy as np
@@ -86,17 +86,21 @@ def test_cut_files(tmp_path, arrays, suffix):
             load_network(path)
 
 
-def test_a_saver_that_fails_leaves_the_older_file(tmp_path, arrays, monkeypatch):
+@pytest.fixture
+def small_disk():
+    """Files of this process end at 10 kB."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_saver_that_fails_leaves_the_older_file(tmp_path, arrays, request):
     path = tmp_path / "w.ckpt"
     save_weights(path, arrays, Record(CONFIG, "rvrt"))
     before = path.read_bytes()
-
-    def full_disk(_entries, name, **_):
-        Path(name).write_bytes(b"half")
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(ms, "save_checkpoint", full_disk)
-    with pytest.raises(OutputError, match=r"w\.ckpt: cannot be written: No space left"):
+    request.getfixturevalue("small_disk")
+    with pytest.raises(OutputError, match=r"w\.ckpt: cannot be written: File too large"):
         save_weights(path, arrays, Record(CONFIG, "rvrt"))
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
