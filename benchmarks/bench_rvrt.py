@@ -20,7 +20,7 @@ import numpy as np
 from mindspore import Tensor, ops
 
 from rvrt.config.network import MODEL_PRESETS, Execution
-from rvrt.models import build_model
+from rvrt.models import build_network
 from rvrt.models.rstb import SwinLayer
 from rvrt.runtime import device
 
@@ -48,7 +48,7 @@ def best(run, rounds: int) -> float:
 
 def bench_forward(preset: str, rounds: int, execution: Execution) -> None:
     """The published input size."""
-    model, x = build_model(MODEL_PRESETS[preset], execution), frames(1, 14, 3, 64, 112)
+    model, x = build_network(MODEL_PRESETS[preset], execution), frames(1, 14, 3, 64, 112)
     for _ in range(rounds):
         wall, cpu = time.perf_counter(), time.process_time()
         model(x).asnumpy()
@@ -61,7 +61,7 @@ def bench_forward(preset: str, rounds: int, execution: Execution) -> None:
 
 def bench_train(preset: str, execution: Execution) -> None:
     """Loss and gradients of one step."""
-    model = build_model(MODEL_PRESETS[preset], execution)
+    model = build_network(MODEL_PRESETS[preset], execution)
     x, target = frames(1, 14, 3, 64, 64), frames(1, 14, 3, 256, 256)
 
     def loss(lq: Tensor, gt: Tensor) -> Tensor:

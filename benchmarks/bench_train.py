@@ -19,13 +19,13 @@ from bench_rvrt import frames, peak_gib
 from mindspore import Tensor, nn, ops
 
 from rvrt.config.network import MODEL_PRESETS, RECOMPUTABLE, Execution
-from rvrt.models import build_model
+from rvrt.models import build_network
 from rvrt.runtime import device
 
 
 def build_step(preset: str, execution: Execution):
     """Loss, gradients and Adam, as a function of LQ and GT."""
-    model = build_model(MODEL_PRESETS[preset], execution)
+    model = build_network(MODEL_PRESETS[preset], execution)
     optimiser = nn.Adam(model.trainable_params(), 1e-4, 0.9, 0.99)
 
     def loss(lq: Tensor, gt: Tensor) -> Tensor:

@@ -3,24 +3,69 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import ClassVar
 
 from rvrt.errors import ConfigError
 
 _Triple = tuple[int, int, int]
 
 
-def _require(holds: bool, message: str) -> None:
+def require(holds: bool, message: str) -> None:
+    """Raise ConfigError with this message where it does not hold."""
     if not holds:
         raise ConfigError(message)
 
 
 def _choice(field: str, value: str, allowed: tuple[str, ...]) -> None:
-    _require(value in allowed, f"{field}={value!r}: expected one of {', '.join(allowed)}")
+    require(value in allowed, f"{field}={value!r}: expected one of {', '.join(allowed)}")
 
 
 @dataclass(frozen=True)
-class _NetworkConfig:
+class NetworkConfig:
+    """What every network says of itself. A network of your own is a frozen subclass of this and a
+    cell, put together into `rvrt.models.NETWORKS`.
+
+    Class attributes are facts of the architecture, fields are what a file of weights records.
+
+    Attributes:
+        title: what messages and reports call it.
+        smallest_side: rows and columns that the network takes at least, in LQ pixels.
+        padded_side: smaller frames are padded to so many rows and columns when they are restored.
+        tile_grid: tiles that begin at multiples of this see the same pixels as the whole frame.
+        flow_prefix: how the names of its optical flow's parameters begin; "" without such a part.
+            The cell then has `optical_flows`, and takes its result as second argument.
+        upscale: how many times as large its output is, along each side.
+    """
+
+    title: ClassVar[str] = "the network"
+    smallest_side: ClassVar[int] = 1
+    padded_side: ClassVar[int] = 1
+    tile_grid: ClassVar[int] = 1
+    flow_prefix: ClassVar[str] = ""
+
+    upscale: int = 4
+
+    def __post_init__(self) -> None:
+        require(
+            isinstance(self.upscale, int) and self.upscale > 0,
+            f"upscale={self.upscale!r}: expected a positive whole number",
+        )
+
+    @property
+    def has_flow(self) -> bool:
+        """Whether a part of it computes optical flow."""
+        return bool(self.flow_prefix)
+
+    @classmethod
+    def recognises(cls, names: Iterable[str]) -> bool:
+        """Whether parameters of these names, in another program's file, are this network's."""
+        return False
+
+
+@dataclass(frozen=True)
+class SkeletonConfig(NetworkConfig):
     """The skeleton that RVRT and RVRT Light share. Triples: (feature extraction, backbones,
     reconstruction)."""
 
@@ -32,7 +77,6 @@ class _NetworkConfig:
     mlp_ratio: int = 2
     attention_heads: int = 12
     attention_window: tuple[int, int] = (3, 3)
-    upscale: int = 4
     upsample_dim: int = 64
     clip_size: int = 2
     gelu: str = "erf"
@@ -40,6 +84,7 @@ class _NetworkConfig:
     relative_position: bool = True
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for field, length in (
             ("window_size", 3),
             ("num_blocks", 3),
@@ -49,37 +94,37 @@ class _NetworkConfig:
         ):
             value = tuple(getattr(self, field))  # files give lists; a frozen value holds tuples
             object.__setattr__(self, field, value)
-            _require(
+            require(
                 len(value) == length and all(isinstance(v, int) and v > 0 for v in value),
                 f"{field}={value}: expected {length} positive whole numbers",
             )
         for field in ("embed_dim", "mlp_ratio", "attention_heads", "upsample_dim"):
             value = getattr(self, field)
-            _require(
+            require(
                 isinstance(value, int) and value > 0,
                 f"{field}={value!r}: expected a positive whole number",
             )
-        _require(self.clip_size == 2, f"clip_size={self.clip_size}: RVRT works on clips of 2")
-        _require(
+        require(self.clip_size == 2, f"clip_size={self.clip_size}: RVRT works on clips of 2")
+        require(
             self.upscale >= 2 and self.upscale & (self.upscale - 1) == 0,
             f"upscale={self.upscale}: expected a power of two, 2 or more",
         )
         for heads in self.num_heads:
-            _require(
+            require(
                 self.embed_dim % heads == 0,
                 f"embed_dim={self.embed_dim} is not a multiple of num_heads={heads}",
             )
-        _require(
+        require(
             all(side % 2 == 1 for side in self.attention_window),
             f"attention_window={self.attention_window}: expected odd sides",
         )
-        _require(
+        require(
             self.attention_dim % self.attention_heads == 0,
             f"the attention works on 2 * embed_dim = {self.attention_dim} channels, which is not a "
             f"multiple of attention_heads={self.attention_heads}",
         )
         _choice("gelu", self.gelu, ("erf", "tanh"))
-        _require(
+        require(
             0 < self.layer_norm_eps < 1e-2,
             f"layer_norm_eps={self.layer_norm_eps}: expected a number between 0 and 0.01",
         )
@@ -91,8 +136,15 @@ class _NetworkConfig:
 
 
 @dataclass(frozen=True)
-class RVRTConfig(_NetworkConfig):
+class RVRTConfig(SkeletonConfig):
     """RVRT as the authors publish it; the defaults are the Vimeo90K network (002)."""
+
+    title: ClassVar[str] = "RVRT"
+    # The coarsest level of the flow of 32 pixels is one pixel, which no flow is read from.
+    smallest_side: ClassVar[int] = 33
+    padded_side: ClassVar[int] = 64  # the first from there on that the flow does not resize
+    tile_grid: ClassVar[int] = 32  # the flow halves five times
+    flow_prefix: ClassVar[str] = "spynet."
 
     deformable_groups: int = 12
     max_offset: float = 10.0
@@ -101,33 +153,47 @@ class RVRTConfig(_NetworkConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         groups = self.deformable_groups
-        _require(
+        require(
             isinstance(groups, int) and groups > 0 and groups % 2 == 0,
             f"deformable_groups={groups!r}: expected an even number, half for k and half for v",
         )
         parts = math.lcm(groups // 2, self.attention_heads)
-        _require(
+        require(
             self.attention_dim % parts == 0,
             f"deformable_groups={groups} and attention_heads={self.attention_heads} cut 2 * "
             f"embed_dim = {self.attention_dim} channels into {parts} parts, which are not equal",
         )
-        _require(self.max_offset > 0, f"max_offset={self.max_offset}: expected pixels, above 0")
-        _require(self.offset_dim > 0, f"offset_dim={self.offset_dim}: expected 1 or more")
+        require(self.max_offset > 0, f"max_offset={self.max_offset}: expected pixels, above 0")
+        require(self.offset_dim > 0, f"offset_dim={self.offset_dim}: expected 1 or more")
+
+    @classmethod
+    def recognises(cls, names: Iterable[str]) -> bool:
+        """By its optical flow, which no other network has under this name."""
+        return any(name.startswith(cls.flow_prefix) for name in names)
 
 
 @dataclass(frozen=True)
-class RVRTLightConfig(_NetworkConfig):
+class RVRTLightConfig(SkeletonConfig):
     """RVRT Light: no flow, no offsets; alignment by attention to the neighbourhood.
 
     Its published weights were trained with MindSpore's defaults, hence the other GELU and epsilon.
     """
 
+    title: ClassVar[str] = "RVRT Light"
+    tile_grid: ClassVar[int] = 32  # no need of its own, but the same tiles for both networks
+
     gelu: str = "tanh"
     layer_norm_eps: float = 1e-7
     relative_position: bool = False
 
+    @classmethod
+    def recognises(cls, names: Iterable[str]) -> bool:
+        """By its alignment, without any optical flow."""
+        held = list(names)
+        return any(name.startswith("deform_align.") for name in held) and not any(
+            name.startswith(RVRTConfig.flow_prefix) for name in held
+        )
 
-NetworkConfig = RVRTConfig | RVRTLightConfig
 
 _DEBUG = {
     "embed_dim": 24,
@@ -175,4 +241,4 @@ class Execution:
             _choice("recompute", part, ("all", *RECOMPUTABLE))
         object.__setattr__(self, "recompute", RECOMPUTABLE if "all" in parts else parts)
         _choice("dtype", self.dtype, ("float32", "float16"))
-        _require(self.chunk_mb > 0, f"chunk_mb={self.chunk_mb}: expected 1 or more")
+        require(self.chunk_mb > 0, f"chunk_mb={self.chunk_mb}: expected 1 or more")

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from rvrt.config.network import MODEL_PRESETS, Execution, NetworkConfig, RVRTConfig
+from rvrt.config.network import MODEL_PRESETS, Execution, NetworkConfig
 from rvrt.errors import ConfigError
 
 _FRAMES = 14  # of a septuplet mirrored in time
 _TWO_CLIPS = 4  # frames; with fewer nothing is aligned, and alignment is not trained
-_RVRT_CROP = 33  # the smallest that RVRT's optical flow takes; here, so that MindSpore stays out
 
 
 def _check(holds: bool, message: str) -> None:
@@ -233,16 +232,15 @@ class TrainConfig:
     journal: JournalConfig = field(default_factory=JournalConfig)
 
     def __post_init__(self) -> None:
-        if isinstance(self.model, RVRTConfig):
-            _check(
-                self.data.crop >= _RVRT_CROP,
-                f"data.crop={self.data.crop}: RVRT's optical flow needs {_RVRT_CROP} or more",
-            )
-        else:
-            _check(
-                self.start.spynet is None,
-                f"start.spynet={self.start.spynet}: RVRT Light has no optical flow; leave it out",
-            )
+        model = self.model
+        _check(
+            self.data.crop >= model.smallest_side,
+            f"data.crop={self.data.crop}: {model.title} needs {model.smallest_side} or more",
+        )
+        _check(
+            model.has_flow or self.start.spynet is None,
+            f"start.spynet={self.start.spynet}: {model.title} has no optical flow; leave it out",
+        )
 
     @property
     def frozen_steps(self) -> int:

@@ -14,7 +14,7 @@ from rvrt.models.deform_attention import GuidedDeformableAttention, check_size
 from rvrt.models.flow_warp import warp_clip
 from rvrt.models.propagation import compose_flows
 from rvrt.models.skeleton import Skeleton
-from rvrt.models.spynet import MIN_SIZE, SpyNet
+from rvrt.models.spynet import SpyNet
 
 
 class RVRT(Skeleton):
@@ -22,8 +22,6 @@ class RVRT(Skeleton):
 
     Takes any even number of frames, any size from 33x33 on.
     """
-
-    min_size = MIN_SIZE
 
     def __init__(self, config: RVRTConfig, execution: Execution) -> None:
         super().__init__(config, execution, GuidedDeformableAttention)

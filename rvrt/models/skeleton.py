@@ -20,8 +20,9 @@ from rvrt.models.upsampler import Upsampler
 _FIRST_DETAIL = 0.1
 
 
-def check_input(x_BTCHW: Tensor, min_size: int, name: str) -> None:  # noqa: N803
+def check_input(x_BTCHW: Tensor, config: NetworkConfig) -> None:  # noqa: N803
     """Raise ValueError for frames that the network cannot take."""
+    name, side = config.title, config.smallest_side
     shape = tuple(x_BTCHW.shape)
     if len(shape) != 5 or shape[2] != 3 or 0 in shape:
         raise ValueError(f"input of shape {shape}: {name} takes (batch, frames, 3, height, width)")
@@ -32,9 +33,9 @@ def check_input(x_BTCHW: Tensor, min_size: int, name: str) -> None:  # noqa: N80
             f"{shape[1]} frames: {name} works on clips of 2, so their number must be even and at "
             f"least 2; repeat a frame and drop its result"
         )
-    if min(shape[3:]) < min_size:
+    if min(shape[3:]) < side:
         raise ValueError(
-            f"frames of {shape[3]}x{shape[4]}: {name} takes {min_size} pixels or more on each "
+            f"frames of {shape[3]}x{shape[4]}: {name} takes {side} pixels or more on each "
             f"side; pad the frames and crop the result"
         )
 
@@ -45,8 +46,6 @@ class Skeleton(nn.Cell):
     A network adds `_flows`, which gives what its forward and its backward alignments follow, and
     `_align`.
     """
-
-    min_size = 1
 
     def __init__(self, config: NetworkConfig, execution: Execution, align: type[nn.Cell]) -> None:
         super().__init__()
@@ -91,7 +90,7 @@ class Skeleton(nn.Cell):
 
         `flows` takes the place of RVRT's own optical flow: as `RVRT.optical_flows` gives them.
         """
-        check_input(x_BTCHW, self.min_size, type(self).__name__)
+        check_input(x_BTCHW, self.config)
         batch, frames, _, h, w = x_BTCHW.shape
         clip = (batch, 2, h, w)
         inputs = [x_BTCHW[:, t : t + 2].reshape(-1, 3, h, w) for t in range(0, frames, 2)]

@@ -15,7 +15,6 @@ from rvrt.models.linear import Conv
 from rvrt.models.rows import as_constant
 
 LEVELS = 6
-MIN_SIZE = 33  # the coarsest level of a frame of 32 pixels is one pixel, which no flow is read from
 
 _MULTIPLE = 2 ** (LEVELS - 1)
 _CHANNELS = (8, 32, 64, 32, 16, 2)

@@ -64,7 +64,7 @@ class TrainStep:
     powers of beta move.
 
     Args:
-        network: (B, T, 3, H, W) -> (B, T, 3, sH, sW), see `rvrt.models.build_model`.
+        network: (B, T, 3, H, W) -> (B, T, 3, sH, sW), see `rvrt.models.build_network`.
         config: of the training.
         average_network: holds the moving average of the weights, filled with them here; None
             where the config wants none.

@@ -18,7 +18,7 @@ from mindspore import Tensor, nn
 from rvrt.config.loading import to_yaml
 from rvrt.config.training import TrainConfig
 from rvrt.errors import CheckpointError, TrainingError
-from rvrt.models import build_model
+from rvrt.models import build_network
 from rvrt.runtime import device
 from rvrt.runtime.device import World
 from rvrt.training.data import batches, identity, open_clips, validation_clips
@@ -90,9 +90,9 @@ class Trainer:
         how = dataclasses.replace(how, recompute=config.train.recompute)
         if config.train.compile_blocks is not None:
             how = dataclasses.replace(how, compile_blocks=config.train.compile_blocks)
-        self._network = build_model(config.model, how)
+        self._network = build_network(config.model, how)
         self._network.set_train(True)
-        self._average = build_model(config.model, how) if config.train.ema else None
+        self._average = build_network(config.model, how) if config.train.ema else None
         self._checkpoints = Checkpoints(folder / _CHECKPOINTS, config.checkpoints.keep)
         self._best: dict[str, float] = {}
         self._bicubic = math.nan

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from rvrt.config.network import Execution, NetworkConfig, RVRTConfig, RVRTLightConfig
+from rvrt.config.network import Execution, NetworkConfig, RVRTConfig
 from rvrt.errors import CheckpointError
-from rvrt.models import build_model
+from rvrt.models import NETWORKS, build_network, kind_of
 from rvrt.weights.limits import require_regular_file, shown
 from rvrt.weights.minds_ckpt import read_minds_ckpt, write_minds_ckpt
 from vimeo_tools.errors import OutputError
@@ -33,7 +33,6 @@ Shapes = dict[str, tuple[int, ...]]
 SUFFIXES = (".ckpt", ".safetensors")
 _RECORD = "rvrt_record"
 _CRC = "rvrt_crc32"
-_CONFIGS: dict[str, type[NetworkConfig]] = {"rvrt": RVRTConfig, "rvrt-light": RVRTLightConfig}
 _NAMED_AT_MOST = 3
 _LINE_AT_MOST = 300
 
@@ -54,10 +53,14 @@ class Record:
 
     def to_json(self) -> str:
         """One line of JSON."""
-        family = next(name for name, kind in _CONFIGS.items() if type(self.config) is kind)
         fields = dataclasses.asdict(self.config)
         return json.dumps(
-            {"model": family, "config": fields, "origin": self.origin, "part": self.part}
+            {
+                "model": kind_of(self.config),
+                "config": fields,
+                "origin": self.origin,
+                "part": self.part,
+            }
         )
 
     @classmethod
@@ -70,7 +73,7 @@ class Record:
         try:
             stored = json.loads(text)
             fields = {key: _frozen(value) for key, value in stored["config"].items()}
-            config = _CONFIGS[stored["model"]](**fields)
+            config = NETWORKS[stored["model"]].config(**fields)
             return cls(config, stored["origin"], stored["part"])
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"record {text[:200]!r}: {error!r}") from error
@@ -252,7 +255,7 @@ def load_network(path: Path, execution: Execution | None = None) -> tuple[nn.Cel
         )
     if record.part != "network":
         raise CheckpointError(f"{path}: holds {record.part} alone, not a whole network")
-    network = build_model(record.config, execution)
+    network = build_network(record.config, execution)
     load_arrays(network, arrays, path)
     return network, record.config
 
@@ -264,4 +267,4 @@ def load_spynet(network: nn.Cell, path: Path) -> None:
         CheckpointError: as `read_arrays` and `load_arrays`.
     """
     arrays, _ = read_arrays(path)
-    load_arrays(network, arrays, path, only="spynet.")
+    load_arrays(network, arrays, path, only=RVRTConfig.flow_prefix)

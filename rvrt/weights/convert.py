@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from rvrt.config.network import MODEL_PRESETS, NetworkConfig, RVRTConfig
 from rvrt.errors import CheckpointError
-from rvrt.models import build_model
+from rvrt.models import build_network
 from rvrt.weights.checkpoint import (
     SUFFIXES,
     Arrays,
@@ -121,7 +121,7 @@ def read_weights(
         record = _guess_record(source, found, model, origin, part)
     elif model is not None or origin is not None:
         raise CheckpointError(f"{source}: says itself which model and origin; leave them out")
-    expected = shapes_of(build_model(record.config))
+    expected = shapes_of(build_network(record.config))
     if record.part == "spynet":
         expected = {name: shape for name, shape in expected.items() if name.startswith("spynet.")}
     arrays = to_our_names(found, expected, official_buffers(record.config, expected), source)
@@ -161,8 +161,13 @@ def _guess_record(
     source: Path, found: Arrays, model: str | None, origin: str | None, part: str
 ) -> Record:
     if model is None:
-        has_flow = any(name.startswith("spynet.") for name in found)
-        model = "rvrt" if has_flow else "rvrt-light"
+        known = (name for name, preset in MODEL_PRESETS.items() if preset.recognises(found))
+        model = next(known, None)
+    if model is None:
+        raise CheckpointError(
+            f"{source}: not the weights of a network that is known here; its first names are "
+            f"{', '.join(list(found)[:3]) or 'none at all'}"
+        )
     if model not in MODEL_PRESETS:
         raise CheckpointError(f"model {model!r}: known are {', '.join(MODEL_PRESETS)}")
     preset = MODEL_PRESETS[model]

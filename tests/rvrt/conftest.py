@@ -11,7 +11,7 @@ import pytest
 from mindspore import Tensor
 
 from rvrt.config.network import MODEL_PRESETS, Execution
-from rvrt.models import build_model
+from rvrt.models import build_network
 from rvrt.runtime import device
 
 device.use("CPU")
@@ -65,7 +65,7 @@ def load(weights):
 @pytest.fixture
 def debug_model(load):
     """A debug preset with the goldens' weights."""
-    return lambda preset, **how: load(build_model(MODEL_PRESETS[preset], Execution(**how)))
+    return lambda preset, **how: load(build_network(MODEL_PRESETS[preset], Execution(**how)))
 
 
 def to_rows(x):

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from rvrt.cli.evaluate import main
 from rvrt.config.network import MODEL_PRESETS
 from rvrt.evaluation.metrics import measure
-from rvrt.models import build_model
+from rvrt.models import build_network
 from rvrt.restoration.media import read_picture, save_picture
 from rvrt.weights.checkpoint import Record, save_weights
 from tests.rvrt.conftest import ROOT, randomise
@@ -48,7 +48,7 @@ def twelve(tmp_path_factory):
 @pytest.fixture(scope="module")
 def light(tmp_path_factory):
     config = MODEL_PRESETS["rvrt-light-debug"]
-    model = randomise(build_model(config), scale=0.1)
+    model = randomise(build_network(config), scale=0.1)
     path = tmp_path_factory.mktemp("weights") / "light.ckpt"
     save_weights(
         path, {p.name: p.asnumpy() for p in model.get_parameters()}, Record(config, "rvrt")

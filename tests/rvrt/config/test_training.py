@@ -17,7 +17,6 @@ from rvrt.config.training import (
     ValidationConfig,
 )
 from rvrt.errors import ConfigError
-from rvrt.models.spynet import MIN_SIZE
 
 
 def test_each_network_has_a_recipe():
@@ -86,9 +85,9 @@ def test_values_out_of_range_are_refused(section, values, message):
 
 
 def test_rvrt_needs_a_crop_that_its_flow_takes():
-    TrainConfig("rvrt", MODEL_PRESETS["rvrt"], data=DataConfig(crop=MIN_SIZE))
-    with pytest.raises(ConfigError, match=r"data.crop=32: RVRT's optical flow needs 33 or more"):
-        TrainConfig("rvrt", MODEL_PRESETS["rvrt"], data=DataConfig(crop=MIN_SIZE - 1))
+    TrainConfig("rvrt", MODEL_PRESETS["rvrt"], data=DataConfig(crop=33))
+    with pytest.raises(ConfigError, match=r"data.crop=32: RVRT needs 33 or more"):
+        TrainConfig("rvrt", MODEL_PRESETS["rvrt"], data=DataConfig(crop=32))
 
 
 def test_light_takes_no_flow():

@@ -9,7 +9,7 @@ from rvrt.errors import CheckpointError
 from rvrt.evaluation.network import load_restorer, preset_of
 from rvrt.evaluation.protocol import restore_septuplet
 from rvrt.evaluation.sequences import ArrayReader, Sequence
-from rvrt.models import build_model
+from rvrt.models import build_network
 from rvrt.weights.checkpoint import Record, save_weights
 from tests.rvrt.conftest import randomise
 
@@ -17,7 +17,7 @@ from tests.rvrt.conftest import randomise
 @pytest.fixture(scope="module")
 def light(tmp_path_factory):
     config = MODEL_PRESETS["rvrt-light-debug"]
-    model = randomise(build_model(config), scale=0.1)
+    model = randomise(build_network(config), scale=0.1)
     path = tmp_path_factory.mktemp("light") / "w.safetensors"
     arrays = {p.name: p.asnumpy() for p in model.get_parameters()}
     save_weights(path, arrays, Record(config, "rvrt"))

@@ -9,7 +9,7 @@ import pytest
 from mindspore import Tensor, nn, ops
 
 from rvrt.config.network import MODEL_PRESETS, RECOMPUTABLE, Execution, RVRTConfig, RVRTLightConfig
-from rvrt.models import build_model, deform_attention, rvrt
+from rvrt.models import build_network, deform_attention, rvrt
 from rvrt.models.clip_attention import ClipAttention
 from rvrt.models.deform_attention import GuidedDeformableAttention
 from rvrt.models.rstb import RSTB
@@ -32,7 +32,7 @@ def names_and_shapes(model):
 
 @pytest.fixture(scope="module")
 def models():
-    return {name: randomise(build_model(MODEL_PRESETS[name])) for name in PRESETS}
+    return {name: randomise(build_network(MODEL_PRESETS[name])) for name in PRESETS}
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_parameters_have_the_official_names_and_shapes(golden, preset, file, ten
     lines = (GOLDENS / file).read_text().splitlines()
     listed = [re.match(r"param +(\S+) \((.*?)\)", line) for line in lines]
     expected = {m[1]: tuple(int(n) for n in m[2].split(",") if n.strip()) for m in listed if m}
-    ours = names_and_shapes(build_model(MODEL_PRESETS[preset]))
+    ours = names_and_shapes(build_network(MODEL_PRESETS[preset]))
     assert ours == expected
     assert len(ours) == tensors
     if numbers:
@@ -97,7 +97,7 @@ def test_inner_features_golden(golden, debug_model):
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_way_of_running_gives_the_same(models, preset, how):
     x = clip(4, 34, 37)
-    other = build_model(MODEL_PRESETS[preset], Execution(**how))
+    other = build_network(MODEL_PRESETS[preset], Execution(**how))
     ms.load_param_into_net(other, models[preset].parameters_dict())
     assert np.abs(other(x).asnumpy() - models[preset](x).asnumpy()).max() < 5e-6
 
@@ -105,7 +105,7 @@ def test_every_way_of_running_gives_the_same(models, preset, how):
 @pytest.mark.parametrize("preset", PRESETS)
 def test_half_precision_is_close_and_gives_float32(models, preset):
     x = clip(4, 34, 37)
-    half = build_model(MODEL_PRESETS[preset], Execution(dtype="float16"))
+    half = build_network(MODEL_PRESETS[preset], Execution(dtype="float16"))
     ms.load_param_into_net(half, models[preset].parameters_dict())
     out = half(x)
     assert out.dtype == ms.float32
@@ -126,7 +126,7 @@ def test_the_result_does_not_depend_on_what_came_before(models, preset):
 def test_mirrored_input_takes_half_the_flows_and_changes_nothing(models):
     model, half = models["rvrt-debug"], clip(2, 33, 34).asnumpy()
     x = Tensor(np.concatenate([half, half[:, ::-1]], 1))
-    plain = build_model(MODEL_PRESETS["rvrt-debug"], Execution(whole_graph=True))
+    plain = build_network(MODEL_PRESETS["rvrt-debug"], Execution(whole_graph=True))
     ms.load_param_into_net(plain, model.parameters_dict())
     assert model._mirrored(x) and not model._mirrored(clip(4, 33, 34))
     assert np.abs(model(x).asnumpy() - plain(x).asnumpy()).max() < 5e-6
@@ -175,7 +175,7 @@ def test_a_shape_out_of_range_is_a_value_error(models, preset, shape, message):
 
         Empty.shape = shape
         with pytest.raises(ValueError, match=message):
-            check_input(Empty, 1, "RVRTLight")
+            check_input(Empty, RVRTLightConfig())
         return
     with pytest.raises(ValueError, match=message):
         models[preset](ops.zeros(shape))
@@ -216,7 +216,7 @@ OTHERS = [
 
 @pytest.mark.parametrize("config", OTHERS)
 def test_other_configs_run_and_every_parameter_gets_a_gradient(config):
-    model = randomise(build_model(config, Execution(recompute=("all",))))
+    model = randomise(build_network(config, Execution(recompute=("all",))))
     parameters = model.trainable_params()
     x = clip(4, 33, 36, batch=2)
     scale = config.upscale
@@ -257,7 +257,7 @@ PARTS = {
 
 def gradients(config, execution, scale=1.0):
     """Gradients of fixed weights by name, of the loss times `scale`."""
-    model = randomise(build_model(config, execution))
+    model = randomise(build_network(config, execution))
     parameters = model.trainable_params()
     names = [p.name for p in parameters]
     rng = np.random.RandomState(3)
@@ -355,7 +355,7 @@ def test_half_precision_keeps_what_is_delicate_in_float32(config, monkeypatch):
     spy(deform_attention, "tanh", "offsets")
     spy(rvrt, "warp_clip", "flows", place=1)
     spy(WindowAttention, "construct", "features", place=1)
-    build_model(config, Execution(dtype="float16"))(clip(4, 33, 34))
+    build_network(config, Execution(dtype="float16"))(clip(4, 33, 34))
     expected = {"normalisation", "softmax"}
     if isinstance(config, RVRTConfig):
         expected |= {"offsets", "flows"}
@@ -407,7 +407,7 @@ def check_gradients(data, parameters, gradients):
 def test_one_whole_graph_gives_the_same(models, preset):
     config = MODEL_PRESETS[preset]
     x = clip(4, 33, 34)
-    whole = build_model(config, Execution(whole_graph=True))
+    whole = build_network(config, Execution(whole_graph=True))
     ms.load_param_into_net(whole, models[preset].parameters_dict())
     compiled = device.compile_graph(whole)
     assert np.abs(compiled(x).asnumpy() - models[preset](x).asnumpy()).max() < 5e-6

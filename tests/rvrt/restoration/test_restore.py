@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from rvrt.cli.restore import main as restore_main
 from rvrt.config.network import MODEL_PRESETS
 from rvrt.errors import MemoryLimitError, RestoreError
-from rvrt.models import build_model
+from rvrt.models import build_network
 from rvrt.restoration.media import open_frames, save_picture
 from rvrt.restoration.restore import Job, Summary, padded_clip, restore, tile_memory, to_uint8
 from rvrt.restoration.tiling import plan_tiles
@@ -200,7 +200,7 @@ def test_video_to_video_with_resume(tmp_path, weights):
 def light_weights(tmp_path_factory):
     path = tmp_path_factory.mktemp("weights") / "light.safetensors"
     ms.set_seed(1)
-    arrays = {p.name: p.asnumpy() for p in build_model(LIGHT).get_parameters()}
+    arrays = {p.name: p.asnumpy() for p in build_network(LIGHT).get_parameters()}
     save_weights(path, arrays, Record(LIGHT, "rvrt"))
     return path
 

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from rvrt.config.network import MODEL_PRESETS
-from rvrt.models import build_model
+from rvrt.models import build_network
 from rvrt.restoration.tiling import TilePlan, blend_tiles, restored_frames, split_axis
 from rvrt.restoration.windowed import WindowedNetwork, whole_flows
 
@@ -12,7 +12,7 @@ HEIGHT, WIDTH, FRAMES = 40, 128, 4
 
 def filled(preset):
     """A network whose every layer does something; fresh ones have offsets of zero."""
-    network = build_model(MODEL_PRESETS[preset])
+    network = build_network(MODEL_PRESETS[preset])
     rng = np.random.default_rng(0)
     for parameter in network.get_parameters():
         values = rng.standard_normal(parameter.shape) / np.sqrt(np.prod(parameter.shape[1:]))
@@ -27,7 +27,7 @@ def filled(preset):
 def gentle(preset):
     """A network with PyTorch's default weights, which answer little to what is far away."""
     ms.set_seed(0)
-    network = build_model(MODEL_PRESETS[preset])
+    network = build_network(MODEL_PRESETS[preset])
     for parameter in network.get_parameters():
         if parameter.name.startswith("conv_last."):
             parameter.set_data(parameter * 10)

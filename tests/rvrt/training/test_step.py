@@ -9,7 +9,7 @@ from mindspore import Parameter, Tensor, nn, ops
 from rvrt.config.loading import override
 from rvrt.config.training import TRAIN_PRESETS
 from rvrt.errors import CheckpointError
-from rvrt.models import build_model
+from rvrt.models import build_network
 from rvrt.training.schedule import cosine
 from rvrt.training.step import TrainStep
 from tests.rvrt.tiny_training import tiny_config
@@ -272,7 +272,7 @@ def test_overfits_one_clip(drawn):
     lq = Tensor(clip.lq[None, :2, :, :8, :8].astype(np.float32) / 255)
     gt = Tensor(clip.gt[None, :2, :, :32, :32].astype(np.float32) / 255)
     ms.set_seed(0)
-    step = TrainStep(build_model(how.model), how)
+    step = TrainStep(build_network(how.model), how)
     loss = [step(lq, 1 - gt, number).loss for number in range(35)]
     assert loss[-1] < 0.5 * loss[0]
 

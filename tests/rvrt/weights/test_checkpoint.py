@@ -8,7 +8,7 @@ from mindspore import nn
 
 from rvrt.config.network import MODEL_PRESETS
 from rvrt.errors import CheckpointError
-from rvrt.models import build_model
+from rvrt.models import build_network
 from rvrt.weights.checkpoint import (
     Record,
     load_arrays,
@@ -26,7 +26,7 @@ SUFFIXES = [".ckpt", ".safetensors"]
 
 @pytest.fixture(scope="module")
 def arrays():
-    network = build_model(CONFIG)
+    network = build_network(CONFIG)
     return {
         name: np.random.default_rng(index).standard_normal(shape).astype(np.float32)
         for index, (name, shape) in enumerate(shapes_of(network).items())
@@ -50,7 +50,7 @@ def test_weights_and_config_come_back(tmp_path, arrays, suffix):
 
 def test_light_keeps_its_own_kind_of_config(tmp_path):
     config = MODEL_PRESETS["rvrt-light-debug"]
-    network = build_model(config)
+    network = build_network(config)
     arrays = {p.name: p.asnumpy() for p in network.get_parameters()}
     save_weights(tmp_path / "w.ckpt", arrays, Record(config, "rvrt"))
     assert load_network(tmp_path / "w.ckpt")[1] == config
@@ -113,7 +113,7 @@ def test_every_kind_of_mismatch_is_named(arrays):
     other["foreign.weight"] = np.zeros(3, np.float32)
     other["conv_last.bias"] = np.zeros(4, np.float32)
     with pytest.raises(CheckpointError) as caught:
-        load_arrays(build_model(CONFIG), other, "some.ckpt")
+        load_arrays(build_network(CONFIG), other, "some.ckpt")
     message = str(caught.value)
     first, second, third, fourth, *_ = arrays
     assert f"5 missing ({first}, {second}, {third}, ...)" in message
@@ -126,7 +126,7 @@ def test_every_kind_of_mismatch_is_named(arrays):
 def test_what_mindspore_does_not_load_is_an_error(arrays, monkeypatch):
     monkeypatch.setattr(ms, "load_param_into_net", lambda *_, **__: (["conv_last.bias"], []))
     with pytest.raises(CheckpointError, match=r"MindSpore did not load 1: conv_last\.bias"):
-        load_arrays(build_model(CONFIG), arrays, "w")
+        load_arrays(build_network(CONFIG), arrays, "w")
 
 
 def test_spynet_is_filled_alone(tmp_path, arrays):
@@ -135,7 +135,7 @@ def test_spynet_is_filled_alone(tmp_path, arrays):
     save_weights(path, spynet, Record(CONFIG, "authors", part="spynet"))
     with pytest.raises(CheckpointError, match="holds spynet alone"):
         load_network(path)
-    network = build_model(CONFIG)
+    network = build_network(CONFIG)
     before = {name: p.asnumpy() for name, p in network.parameters_dict().items()}
     load_spynet(network, path)
     for name, parameter in network.parameters_dict().items():

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from rvrt.cli.convert import main as convert_main
 from rvrt.config.network import MODEL_PRESETS, RVRTConfig
 from rvrt.errors import CheckpointError
-from rvrt.models import build_model
+from rvrt.models import build_network
 from rvrt.weights.checkpoint import load_network, read_arrays, shapes_of
 from rvrt.weights.convert import convert, official_buffers, official_name, relative_position_index
 from rvrt.weights.torch_pickle import read_torch_file, write_torch_file
@@ -33,7 +33,7 @@ def listed(path):
 def official(config, seed=0):
     """A state dict with the authors' names, shapes and buffers."""
     rng = np.random.default_rng(seed)
-    shapes = shapes_of(build_model(config))
+    shapes = shapes_of(build_network(config))
     buffers = official_buffers(config, shapes)
     weights = {official_name(name): rng.standard_normal(s) for name, s in shapes.items()}
     return {name: array.astype(np.float32) for name, array in weights.items()} | buffers
@@ -42,7 +42,7 @@ def official(config, seed=0):
 def mindediting(config, seed=0):
     """What mindediting's checkpoint callback saves: LayerNorm as gamma and beta, and more."""
     rng = np.random.default_rng(seed)
-    shapes = shapes_of(build_model(config))
+    shapes = shapes_of(build_network(config))
     entries = {name: rng.standard_normal(s).astype(np.float32) for name, s in shapes.items()}
     weights = dict(entries)
     entries |= official_buffers(config, shapes)
@@ -66,7 +66,7 @@ def save_ckpt(path, entries):
 def test_official_names_shapes_and_buffers(rvrt_goldens, preset, file):
     parameters, buffers = listed(rvrt_goldens / file)
     config = MODEL_PRESETS[preset]
-    shapes = shapes_of(build_model(config))
+    shapes = shapes_of(build_network(config))
     assert {official_name(name): shape for name, shape in shapes.items()} == parameters
     ours = official_buffers(config, shapes)
     assert {name: array.shape for name, array in ours.items()} == buffers
@@ -74,7 +74,7 @@ def test_official_names_shapes_and_buffers(rvrt_goldens, preset, file):
 
 def test_light_names_and_shapes(rvrt_goldens):
     parameters, _ = listed(rvrt_goldens / "params_light.txt")
-    shapes = shapes_of(build_model(MODEL_PRESETS["rvrt-light"]))
+    shapes = shapes_of(build_network(MODEL_PRESETS["rvrt-light"]))
     assert {official_name(name): shape for name, shape in shapes.items()} == parameters
 
 
