@@ -1,6 +1,10 @@
 import dataclasses
+import os
+from itertools import pairwise
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rvrt.config.loading import flat, load_config, override, to_yaml
 from rvrt.config.training import TRAIN_PRESETS
@@ -56,18 +60,21 @@ def test_changes_are_checked_together():
         ("train.batch_size=true", "got True, expected a whole number"),
         ("train.steps='300'", "got '300', expected a whole number"),
         ("train.steps=null", "got None, expected a whole number"),
-        ("optimiser.lr=fast", "got 'fast', expected a number"),
-        ("optimiser.lr=true", "got True, expected a number"),
+        ("optimiser.lr=fast", "got 'fast', expected a finite number"),
+        ("optimiser.lr=true", "got True, expected a finite number"),
         ("journal.tensorboard=1", "got 1, expected true or false"),
         ("data.gt=5", "got 5, expected text"),
+        ("train.steps." + "a." * 5000 + "=1", "train.steps: got {'a': {'a': {'a"),
+        ("x" * 100_000, "expected KEY=VALUE"),
+        ("train.steps=1e30", "got '1e30', expected a whole number"),
         ("data.workers=two", "got 'two', expected a whole number"),
-        ("optimiser.betas=0.9", "got 0.9, expected a list of 2, each a number"),
+        ("optimiser.betas=0.9", "got 0.9, expected a list of 2, each a finite number"),
         ("optimiser.betas=[0.9]", "expected a list of 2"),
         ("train.recompute=[1]", r"train.recompute\[0\]: got 1, expected text"),
         ("train.recompute=all", "expected a list, each text"),
         ("train.batch_size", "expected KEY=VALUE"),
         ("=4", "expected KEY=VALUE"),
-        ("train.batch_size=[", "the value is not YAML"),
+        ("train.batch_size=[", "the value cannot be read as YAML"),
         ("train.steps.more=1", "train.steps: got {'more': 1}, expected a whole number"),
         ("train.steps=0", "train.steps=0: expected 1 or more"),
         ("model.embed_dim=145", "model.embed_dim=145 is not a multiple"),
@@ -92,11 +99,86 @@ def test_a_section_that_is_a_number():
         ("!!python/object/apply:os.system ['true']", "cannot be read as YAML"),
         ("preset: swin", "preset 'swin': expected one of rvrt, rvrt-light"),
         ("5: 4", "5: no such key"),
+        ("preset: [rvrt]", r"preset \['rvrt'\]: expected one of"),
+        ("train: {steps: 1}\ntrain: {steps: 2}", r"a key is given twice \(line 1, column 1\)"),
+        ("data: {root: &a x, gt: *a}", "anchors and aliases are not taken; write the value out"),
+        ("train: {<<: {steps: 1}}", "train.<<: no such key"),
+        ("train: {steps: !!int '5'}", "tags are not taken"),
+        ("train: {steps: 2020-01-01}", "train.steps: got '2020-01-01', expected a whole number"),
+        ("train: {steps: " + "9" * 5000 + "}", "a number of more than 30 digits"),
+        ("optimiser: {lr: .inf}", "optimiser.lr: got inf, expected a finite number"),
+        ("optimiser: {lr: .nan}", "optimiser.lr: got nan, expected a finite number"),
+        ("optimiser: {lr: 1e999}", "optimiser.lr: got inf, expected a finite number"),
+        ("x: 0b_", "cannot be read as YAML: invalid literal"),
+        ("[" * 60_000, "nested deeper than 16"),
+        ("- " * 30_000, "nested deeper than 16"),
+        ("? [a]\n: b", "found unhashable key"),
+        ("#" * 70_000, "more than 65536 characters of YAML"),
+        ("k" * 1000 + ": 1", "'kkk.*: no such key"),
+        ('data: {root: "\\0"}', r"data.root: got '\\x00', expected text without NUL"),
+        ('data: {root: "\\ud800"}', "expected text without NUL or surrogates"),
+        (f"data: {{root: {'x' * 5000}}}", "got 5000 characters, expected at most 4095"),
+        ("\x00", "unacceptable character #x0000"),
     ],
 )
 def test_a_wrong_file_is_refused(write, text, message):
-    with pytest.raises(ConfigError, match=message):
-        load_config(None if "swin" in text else "rvrt", write(text))
+    with pytest.raises(ConfigError, match=message) as caught:
+        load_config(None if "preset" in text else "rvrt", write(text))
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 500
+
+
+def test_what_unfolds_without_end_is_refused_at_once(write):
+    names = "abcdefgh"
+    lists, merges = "a: &a [x, x, x]\n", "a: &a {k: 1}\n"
+    for one, two in pairwise(names):
+        lists += f"{two}: &{two} [{', '.join([f'*{one}'] * 9)}]\n"
+        merges += f"{two}: &{two} {{<<: [{', '.join([f'*{one}'] * 9)}]}}\n"
+    for text in (lists, merges):
+        with pytest.raises(ConfigError, match="anchors and aliases are not taken"):
+            load_config("rvrt", write(text))
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.text(st.sampled_from("abt01.:-{}[],&*!<>|?'\"#%\\ \n\t"), max_size=60) | st.text(max_size=20)
+)
+def test_any_text_is_a_config_or_one_line(tmp_path_factory, text):
+    path = tmp_path_factory.getbasetemp() / "any.yaml"
+    path.write_bytes(text.encode(errors="surrogatepass"))
+    for file, settings_ in ((path, ()), (None, (f"train.steps={text}", f"data.root={text}"))):
+        try:
+            load_config("rvrt", file, settings_)
+        except ConfigError as error:
+            assert str(error).isprintable()
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.sampled_from(sorted(flat(TRAIN_PRESETS["rvrt"]))), JSON)
+def test_any_value_is_taken_or_one_line(name, value):
+    section, _, key = name.rpartition(".")
+    values = {section: {key: value}} if section else {key: value}
+    try:
+        changed = flat(override(TRAIN_PRESETS["rvrt"], values))[name]
+    except ConfigError as error:
+        assert str(error).isprintable()
+    else:
+        assert changed == (tuple(value) if isinstance(value, list) else value)
+
+
+def test_pipes_folders_and_other_bytes(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "latin").write_bytes(b"a: \xe4")
+    for name in ("pipe", "latin", "", "a\0b", "x" * 5000):
+        with pytest.raises(ConfigError, match="cannot be read") as caught:
+            load_config("rvrt", tmp_path / name)
+        assert str(caught.value).isprintable()
 
 
 def test_presets_that_contradict_each_other(write):
