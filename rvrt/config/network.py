@@ -7,15 +7,29 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
+from rvrt.config.sizes import rvrt_numbers, skeleton_numbers
 from rvrt.errors import ConfigError
 
 _Triple = tuple[int, int, int]
+
+# Far beyond every network that was published, and far below what no machine holds.
+_MOST_CHANNELS = 4096
+_MOST_PARTS = 64
+_MOST_UPSCALE = 64
+_MOST_PIXELS = 10_000
 
 
 def require(holds: bool, message: str) -> None:
     """Raise ConfigError with this message where it does not hold."""
     if not holds:
         raise ConfigError(message)
+
+
+def _whole(field: str, value: int, most: int) -> None:
+    require(
+        type(value) is int and 0 < value <= most,
+        f"{field}={value!r}: expected a whole number from 1 to {most}",
+    )
 
 
 def _choice(field: str, value: str, allowed: tuple[str, ...]) -> None:
@@ -48,10 +62,15 @@ class NetworkConfig:
     upscale: int = 4
 
     def __post_init__(self) -> None:
-        require(
-            isinstance(self.upscale, int) and self.upscale > 0,
-            f"upscale={self.upscale!r}: expected a positive whole number",
-        )
+        _whole("upscale", self.upscale, _MOST_UPSCALE)
+
+    @property
+    def numbers(self) -> int | None:
+        """How many numbers its parameters hold; None: not known before it is built.
+
+        A weights file of another size is refused before memory is taken for the network.
+        """
+        return None
 
     @property
     def has_flow(self) -> bool:
@@ -95,15 +114,13 @@ class SkeletonConfig(NetworkConfig):
             value = tuple(getattr(self, field))  # files give lists; a frozen value holds tuples
             object.__setattr__(self, field, value)
             require(
-                len(value) == length and all(isinstance(v, int) and v > 0 for v in value),
-                f"{field}={value}: expected {length} positive whole numbers",
+                len(value) == length
+                and all(type(v) is int and 0 < v <= _MOST_PARTS for v in value),
+                f"{field}={value}: expected {length} whole numbers from 1 to {_MOST_PARTS}",
             )
-        for field in ("embed_dim", "mlp_ratio", "attention_heads", "upsample_dim"):
-            value = getattr(self, field)
-            require(
-                isinstance(value, int) and value > 0,
-                f"{field}={value!r}: expected a positive whole number",
-            )
+        for field in ("embed_dim", "attention_heads", "upsample_dim"):
+            _whole(field, getattr(self, field), _MOST_CHANNELS)
+        _whole("mlp_ratio", self.mlp_ratio, _MOST_PARTS)
         require(self.clip_size == 2, f"clip_size={self.clip_size}: RVRT works on clips of 2")
         require(
             self.upscale >= 2 and self.upscale & (self.upscale - 1) == 0,
@@ -134,6 +151,11 @@ class SkeletonConfig(NetworkConfig):
         """Channels of q, k and v in the alignment: twice the embedding's."""
         return 2 * self.embed_dim
 
+    @property
+    def numbers(self) -> int:
+        """How many numbers its parameters hold."""
+        return skeleton_numbers(self)
+
 
 @dataclass(frozen=True)
 class RVRTConfig(SkeletonConfig):
@@ -154,7 +176,7 @@ class RVRTConfig(SkeletonConfig):
         super().__post_init__()
         groups = self.deformable_groups
         require(
-            isinstance(groups, int) and groups > 0 and groups % 2 == 0,
+            type(groups) is int and 0 < groups <= _MOST_CHANNELS and groups % 2 == 0,
             f"deformable_groups={groups!r}: expected an even number, half for k and half for v",
         )
         parts = math.lcm(groups // 2, self.attention_heads)
@@ -163,8 +185,16 @@ class RVRTConfig(SkeletonConfig):
             f"deformable_groups={groups} and attention_heads={self.attention_heads} cut 2 * "
             f"embed_dim = {self.attention_dim} channels into {parts} parts, which are not equal",
         )
-        require(self.max_offset > 0, f"max_offset={self.max_offset}: expected pixels, above 0")
-        require(self.offset_dim > 0, f"offset_dim={self.offset_dim}: expected 1 or more")
+        require(
+            0 < self.max_offset <= _MOST_PIXELS,
+            f"max_offset={self.max_offset}: expected pixels, above 0 and at most {_MOST_PIXELS}",
+        )
+        _whole("offset_dim", self.offset_dim, _MOST_CHANNELS)
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers its parameters hold."""
+        return super().numbers + rvrt_numbers(self)
 
     @classmethod
     def recognises(cls, names: Iterable[str]) -> bool:

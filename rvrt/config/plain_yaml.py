@@ -53,7 +53,8 @@ class _Loader(yaml.SafeLoader):
         self._depth = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        event = self.peek_event()
+        parser: Any = self  # its methods have no types
+        event = parser.peek_event()
         if isinstance(event, yaml.AliasEvent) or event.anchor is not None:
             raise _refused("anchors and aliases are not taken; write the value out", event)
         if event.tag is not None:

@@ -5,12 +5,19 @@ Source of the presets "rvrt" and "rvrt-light": RVRT's published training on Vime
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from rvrt.config.network import MODEL_PRESETS, Execution, NetworkConfig
 from rvrt.errors import ConfigError
 
 _FRAMES = 14  # of a septuplet mirrored in time
+# Far beyond every training that was published; a slip of the finger is found before it starts.
+_MOST_STEPS = 10**9
+_MOST_SAMPLES = 65_536
+_MOST_CROP, _MOST_WORKERS = 4096, 1024
+_MOST_SCALE = 2**40
+_MOST_RATIO = 1000
 _TWO_CLIPS = 4  # frames; with fewer nothing is aligned, and alignment is not trained
 
 
@@ -19,10 +26,11 @@ def _check(holds: bool, message: str) -> None:
         raise ConfigError(message)
 
 
-def _check_at_least(section: object, least: float, *names: str) -> None:
+def _check_range(section: object, least: float, most: float, *names: str) -> None:
     for name in names:
         value = getattr(section, name)
         _check(value >= least, f"{name}={value}: expected {least} or more")
+        _check(value <= most, f"{name}={value}: expected {most} or less")
 
 
 @dataclass(frozen=True)
@@ -80,7 +88,7 @@ class DataConfig:
             self.convention in ("double", "uint8"),
             f"convention={self.convention!r}: expected double or uint8",
         )
-        _check_at_least(self, 1, "crop")
+        _check_range(self, 1, _MOST_CROP, "crop")
         for name in ("reverse", "flip_horizontal", "flip_vertical", "transpose"):
             value = getattr(self, name)
             _check(0 <= value <= 1, f"{name}={value}: a probability is from 0 to 1")
@@ -88,7 +96,8 @@ class DataConfig:
             _TWO_CLIPS <= self.frames <= _FRAMES and self.frames % 2 == 0,
             f"frames={self.frames}: expected an even number from {_TWO_CLIPS} to {_FRAMES}",
         )
-        _check(self.workers is None or self.workers >= 1, f"workers={self.workers}: expected 1 up")
+        if self.workers is not None:
+            _check_range(self, 1, _MOST_WORKERS, "workers")
 
 
 @dataclass(frozen=True)
@@ -128,16 +137,15 @@ class LoopConfig:
     compile_blocks: bool | None = None
 
     def __post_init__(self) -> None:
-        _check_at_least(
-            self, 1, "steps", "batch_size", "micro_batch", "loss_scale", "loss_scale_window"
-        )
-        _check_at_least(self, 1, "max_bad_steps")
+        _check_range(self, 1, _MOST_STEPS, "steps", "loss_scale_window", "max_bad_steps")
+        _check_range(self, 1, _MOST_SAMPLES, "batch_size", "micro_batch")
+        _check_range(self, 1, _MOST_SCALE, "loss_scale")
         _check(
             self.batch_size % self.micro_batch == 0,
             f"batch_size={self.batch_size} is not a multiple of micro_batch={self.micro_batch}",
         )
         _check(
-            self.clip_norm is None or self.clip_norm > 0,
+            self.clip_norm is None or 0 < self.clip_norm < math.inf,
             f"clip_norm={self.clip_norm}: expected a number above 0, or null for no clipping",
         )
         _check(
@@ -172,15 +180,16 @@ class OptimiserConfig:
     spynet_freeze_steps: int = 5000
 
     def __post_init__(self) -> None:
-        _check(self.lr > 0, f"lr={self.lr}: expected a number above 0")
+        _check(0 < self.lr <= 1, f"lr={self.lr}: expected a number above 0 and at most 1")
         _check(0 <= self.min_lr <= self.lr, f"min_lr={self.min_lr}: expected 0 to lr={self.lr}")
         for beta in self.betas:
             _check(0 < beta < 1, f"betas={self.betas}: expected two numbers between 0 and 1")
         _check(0 < self.eps < 1, f"eps={self.eps}: expected a number between 0 and 1")
         _check(
-            self.spynet_lr_ratio > 0, f"spynet_lr_ratio={self.spynet_lr_ratio}: expected above 0"
+            0 < self.spynet_lr_ratio <= _MOST_RATIO,
+            f"spynet_lr_ratio={self.spynet_lr_ratio}: expected above 0 and at most {_MOST_RATIO}",
         )
-        _check_at_least(self, 0, "spynet_freeze_steps")
+        _check_range(self, 0, _MOST_STEPS, "spynet_freeze_steps")
 
 
 @dataclass(frozen=True)
@@ -191,8 +200,8 @@ class ValidationConfig:
     clips: int = 4
 
     def __post_init__(self) -> None:
-        _check_at_least(self, 1, "every")
-        _check_at_least(self, 0, "clips")
+        _check_range(self, 1, _MOST_STEPS, "every")
+        _check_range(self, 0, _MOST_STEPS, "clips")
 
 
 @dataclass(frozen=True)
@@ -203,7 +212,7 @@ class CheckpointConfig:
     keep: int = 3
 
     def __post_init__(self) -> None:
-        _check_at_least(self, 1, "every", "keep")
+        _check_range(self, 1, _MOST_STEPS, "every", "keep")
 
 
 @dataclass(frozen=True)
@@ -214,7 +223,7 @@ class JournalConfig:
     tensorboard: bool = False
 
     def __post_init__(self) -> None:
-        _check_at_least(self, 1, "every")
+        _check_range(self, 1, _MOST_STEPS, "every")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,5 @@
 import dataclasses
+import math
 
 import pytest
 
@@ -65,6 +66,14 @@ def test_the_published_recipe(name):
         (LoopConfig, {"clip_norm": 0.0}, "clip_norm=0"),
         (LoopConfig, {"ema": 1.0}, "ema=1"),
         (LoopConfig, {"precision": "bfloat16"}, "float32 or float16"),
+        (LoopConfig, {"batch_size": 10**9}, "batch_size=1000000000: expected 65536 or less"),
+        (LoopConfig, {"steps": 2**63}, "expected 1000000000 or less"),
+        (LoopConfig, {"clip_norm": math.inf}, "clip_norm=inf"),
+        (LoopConfig, {"loss_scale": math.nan}, "loss_scale=nan"),
+        (DataConfig, {"crop": 2**20}, "crop=1048576: expected 4096 or less"),
+        (DataConfig, {"workers": 10**6}, "workers=1000000: expected 1024 or less"),
+        (OptimiserConfig, {"lr": math.inf}, "lr=inf"),
+        (OptimiserConfig, {"spynet_lr_ratio": math.inf}, "spynet_lr_ratio=inf"),
         (LoopConfig, {"recompute": ("everything",)}, "recompute='everything': expected one of all"),
         (LoopConfig, {"loss_scale": 0.5}, "loss_scale=0.5"),
         (LoopConfig, {"seed": -1}, "seed=-1"),
