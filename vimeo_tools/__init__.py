@@ -12,10 +12,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from vimeo_tools._version import __version__
+from vimeo_tools.errors import VimeoToolsError, missing_extra
 
 if TYPE_CHECKING:
     from vimeo_tools.degradations import DEGRADATIONS, Degradation, degrade
-    from vimeo_tools.errors import VimeoToolsError
     from vimeo_tools.feed.augment import AugmentConfig
     from vimeo_tools.feed.dataset import create_dataset
     from vimeo_tools.feed.order import Evaluation, Training
@@ -56,7 +56,6 @@ _HOMES = {
     "Training": "feed.order",
     "Evaluation": "feed.order",
     "AugmentConfig": "feed.augment",
-    "VimeoToolsError": "errors",
 }
 
 __all__ = [
@@ -89,7 +88,13 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    try:
+        value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    except ModuleNotFoundError as error:
+        message = missing_extra(error, f"{__name__}.{name}")
+        if message is None:
+            raise
+        raise ModuleNotFoundError(message, name=error.name) from None
     globals()[name] = value
     return value
 

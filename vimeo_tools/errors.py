@@ -31,3 +31,30 @@ class VideoError(VimeoToolsError):
 
 class WorkerError(VimeoToolsError):
     """A process that did part of the work died."""
+
+
+# Which extra of the distribution brings a module.
+_EXTRAS = {
+    "scipy": "eval",
+    "matplotlib": "eval",
+    "jinja2": "eval",
+    "mindspore": "train",
+    "safetensors": "train",
+    "yaml": "train",
+    "tensorboardX": "tensorboard",
+    "av": "video",
+    "distributed": "dask",
+}
+
+
+def missing_extra(error: ModuleNotFoundError, what: str) -> str | None:
+    """What to install, where a module of an extra is missing; None for any other module.
+
+    Args:
+        error: as Python raised it.
+        what: needs the module; begins the message.
+    """
+    module = (error.name or "").partition(".")[0]
+    if module not in _EXTRAS:
+        return None
+    return f"{what} needs {module}: pip install 'vimeo-tools[{_EXTRAS[module]}]'"

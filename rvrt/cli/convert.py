@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from rvrt.cli.options import PATH, message_for_errors
+from rvrt.cli.options import PATH, PLUGIN, VERSION, message_for_errors
 
 
 @click.command()
@@ -27,6 +27,8 @@ from rvrt.cli.options import PATH, message_for_errors
     help="Who trained: sets GELU and epsilon. Without it: mindediting for .ckpt and Light.",
 )
 @click.option("--entry", help="Entry of a PyTorch file; without it params, params_ema, state_dict.")
+@PLUGIN
+@VERSION
 def main(
     source: Path,
     target: Path,

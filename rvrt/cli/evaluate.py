@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from rvrt.cli.options import DEVICE, DTYPE, PATH, message_for_errors
+from rvrt.cli.options import DEVICE, DTYPE, PATH, PLUGIN, VERSION, message_for_errors
 from rvrt.config.network import MODEL_PRESETS
 from rvrt.errors import EvaluationError
 from rvrt.evaluation.evaluator import Job, Restorer, evaluate, unmeasured
@@ -159,6 +159,8 @@ class _Choices:
 )
 @DEVICE
 @DTYPE
+@PLUGIN
+@VERSION
 def main(
     groups: dict[str, Path],
     every_nth: int,

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
 
+from vimeo_tools._version import __version__
+from vimeo_tools.cli.plugin import import_plugins, plugin_option
 from vimeo_tools.errors import VimeoToolsError
+
+__all__ = ["DEVICE", "DTYPE", "PATH", "PLUGIN", "VERSION", "message_for_errors"]
 
 PATH = click.Path(path_type=Path)
 DEVICE = click.option(
@@ -22,6 +26,18 @@ DEVICE = click.option(
 DTYPE = click.option(
     "--dtype", type=click.Choice(["float32", "float16"]), default="float32", show_default=True
 )
+
+
+def _import_plugins(names: Sequence[str]) -> None:
+    if names:
+        # Its settings come before MindSpore, which a plugin may import; the baseline needs neither.
+        with contextlib.suppress(ModuleNotFoundError):
+            import rvrt.runtime.device  # noqa: F401
+    import_plugins(names)
+
+
+PLUGIN = plugin_option(_import_plugins)
+VERSION = click.version_option(__version__)
 
 
 @contextlib.contextmanager

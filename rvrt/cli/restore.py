@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from rvrt.cli.options import DEVICE, DTYPE, PATH, message_for_errors
+from rvrt.cli.options import DEVICE, DTYPE, PATH, PLUGIN, VERSION, message_for_errors
 
 # What is not free now, the system and other programs need.
 _SHARE_OF_FREE_MEMORY = 0.75
@@ -44,6 +44,8 @@ Convert what others made first: rvrt-convert THEIRS.pth WEIGHTS.safetensors"""
 @click.option("--sound/--no-sound", default=True, help="Copy the sound of a video, or leave it.")
 @DEVICE
 @DTYPE
+@PLUGIN
+@VERSION
 def main(
     source: Path,
     target: Path,

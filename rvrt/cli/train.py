@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rvrt.cli.options import DEVICE, PATH, message_for_errors
+from rvrt.cli.options import DEVICE, PATH, PLUGIN, VERSION, message_for_errors
 from rvrt.config.loading import load_config, to_yaml
 from rvrt.config.training import TRAIN_PRESETS, TrainConfig
 from vimeo_tools.errors import SettingsError
@@ -40,6 +40,8 @@ _EXIT_OF_SIGNAL = 128
 @click.option("--init", type=PATH, help="Weights of a whole network to train further.")
 @DEVICE
 @click.option("--print-config", is_flag=True, help="Show the effective config as YAML, and end.")
+@PLUGIN
+@VERSION
 def main(
     preset: str | None,
     file: Path | None,

@@ -9,6 +9,7 @@ import click
 
 from vimeo_tools._version import __version__
 from vimeo_tools.cli.options import (
+    COMMON,
     CONVENTION,
     DASK,
     DEGRADATION,
@@ -21,6 +22,7 @@ from vimeo_tools.cli.options import (
     make_executor,
     parameters,
     parse_shard,
+    show,
 )
 from vimeo_tools.cli.pack import pack_lmdb
 from vimeo_tools.cli.synthetic import synthesize_command
@@ -84,6 +86,7 @@ class _Group(click.Group):
 )
 @click.option("--overwrite", is_flag=True, help="Make LQ frames again that are there.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done.")
+@add_options(*COMMON)
 @click.version_option(__version__)
 @click.pass_context
 def main(
@@ -121,7 +124,8 @@ def main(
     lists = choose_lists(options["images_root"].parent, train_annotation, test_annotation)
     settings = PrepareSettings(lists=lists, degradation=made, **options)
     if dry_run:
-        click.echo(describe(settings))
+        text = describe(settings)
+        show(text, {"dry_run": text.splitlines()})
         return
     with make_executor(workers, dask) as executor:
         summary = prepare(settings, executor)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from vimeo_tools.cli.plugin import plugin_option
 from vimeo_tools.data.png import FrameSize
 from vimeo_tools.data.septuplets import SPLITS
 from vimeo_tools.degradations import DEGRADATIONS
 from vimeo_tools.errors import SettingsError
 from vimeo_tools.preparation.prepare import find_lists
+from vimeo_tools.preparation.verification import counted
 from vimeo_tools.resize.matlab import CONVENTIONS
 from vimeo_tools.running.failures import Failure, write_failures
 from vimeo_tools.running.jobs import Summary, available_workers, dask_executor, process_pool
@@ -81,6 +84,62 @@ def parse_shard(value: str | tuple[int, int]) -> tuple[int, int]:
     return int(index), int(count)
 
 
+def _note(ctx: click.Context, option: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.meta[f"{__name__}.{option.name}"] = value
+
+
+def _noted(name: str) -> bool:
+    return f"{__name__}.{name}" in click.get_current_context().meta
+
+
+_FLAG: dict[str, Any] = {"is_flag": True, "expose_value": False, "callback": _note}
+# What every command has.
+COMMON = (
+    plugin_option(),
+    click.option("--json", "as_json", help="The summary as one JSON object.", **_FLAG),
+    click.option("--quiet", help="No summary, no progress; failures alone.", **_FLAG),
+)
+
+
+def show(text: str, values: Mapping[str, Any]) -> None:
+    """What was done, on standard output: as text, with --json as an object, or --quiet not."""
+    show_text(text)
+    show_values(values)
+
+
+def show_text(text: str) -> None:
+    """Unless --json or --quiet is given."""
+    if not _noted("as_json") and not _noted("quiet"):
+        click.echo(text)
+
+
+def show_values(values: Mapping[str, Any]) -> None:
+    """Where --json is given."""
+    if _noted("as_json"):
+        click.echo(json.dumps(values))
+
+
+def summary_values(summary: Summary, failures_path: Path | None) -> dict[str, Any]:
+    """A summary for `show`."""
+    return {
+        "clips": summary.clips,
+        "done": summary.done,
+        "skipped": summary.skipped,
+        "seconds": round(summary.seconds, 3),
+        **failure_values(summary.failures, failures_path),
+    }
+
+
+def failure_values(failures: Sequence[Failure], path: Path | None) -> dict[str, Any]:
+    """Failures for `show`: how many, the first of them, and the file that lists all."""
+    return {
+        "failed": len(failures),
+        "failures": [failure._asdict() for failure in failures[:_FAILURES_SHOWN]],
+        "failures_file": str(path) if path is not None and failures else None,
+    }
+
+
 @contextlib.contextmanager
 def make_executor(workers: int | None, dask: str | None) -> Iterator[Executor | None]:
     """Where tasks run: a dask cluster, processes of this machine, or (None) this thread."""
@@ -101,7 +160,7 @@ def choose_lists(folder: Path, train: Path | None, test: Path | None) -> dict[st
 
 def finish(ctx: click.Context, summary: Summary, failures_path: Path) -> None:
     """Show the summary, list the failures, exit with 1 if there are any."""
-    click.echo(str(summary))
+    show(str(summary), summary_values(summary, failures_path))
     report_failures(summary.failures, failures_path)
     ctx.exit(int(bool(summary.failures)))
 
@@ -113,6 +172,6 @@ def report_failures(failures: Sequence[Failure], path: Path | None) -> None:
     if path is not None:
         write_failures(path, failures)
     if failures and path is not None:
-        click.echo(f"  all {len(failures)} failures: {path}", err=True)
+        click.echo(f"  {counted(len(failures), 'failure')} in all, listed in {path}", err=True)
     elif len(failures) > _FAILURES_SHOWN:
         click.echo(f"  and {len(failures) - _FAILURES_SHOWN} more", err=True)

@@ -8,11 +8,15 @@ from pathlib import Path
 import click
 
 from vimeo_tools.cli.options import (
+    COMMON,
     FOLDER,
     LISTS,
     add_options,
     choose_lists,
     report_failures,
+    show_text,
+    show_values,
+    summary_values,
 )
 from vimeo_tools.data.lists import read_list
 from vimeo_tools.data.septuplets import GT_FOLDER, KEY_PROFILES, SPLITS, usual_size
@@ -51,6 +55,7 @@ from vimeo_tools.preparation.pack import CONTENTS, PackPlan, pack
 @click.option("--output-dir", type=FOLDER, default=Path(), show_default=True)
 @click.option("--name", help="Of the database, if it is one.  [default: the trainers' name]")
 @click.option("--overwrite", is_flag=True, help="Replace databases that are there.")
+@add_options(*COMMON)
 @click.pass_context
 def pack_lmdb(
     ctx: click.Context,
@@ -81,7 +86,7 @@ def pack_lmdb(
     splits = splits or ["train"]
     if name and len(contents) * len(splits) > 1:
         raise SettingsError("--name needs one --content and one --split")
-    failed = False
+    databases = []
     for split in splits:
         if split not in lists:
             raise SettingsError(f"there is no {split} list; name it with --{split}-annotation")
@@ -97,7 +102,10 @@ def pack_lmdb(
                 summary.failures
             )
             summary.failures += clips.failures
-            click.echo(f"{target}: {summary}{missing}")
-            report_failures(summary.failures, output_dir / f"{target.name}.failures.txt")
-            failed |= bool(summary.failures)
-    ctx.exit(int(failed))
+            report = output_dir / f"{target.name}.failures.txt"
+            show_text(f"{target}: {summary}{missing}")
+            report_failures(summary.failures, report)
+            databases.append({"database": str(target), **summary_values(summary, report)})
+    failed = sum(database["failed"] for database in databases)
+    show_values({"databases": databases, "failed": failed})
+    ctx.exit(int(failed > 0))

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from vimeo_tools.cli.options import (
+    COMMON,
     FOLDER,
     WORKERS,
     add_options,
@@ -32,7 +33,7 @@ from vimeo_tools.preparation.synthetic import synthesize
     "--size", type=parse_size, metavar="WIDTHxHEIGHT", default="448x256", show_default=True
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
-@add_options(WORKERS)
+@add_options(WORKERS, *COMMON)
 @click.pass_context
 def synthesize_command(
     ctx: click.Context, /, output_dir: Path, clips: int, workers: int | None, **options: Any

@@ -8,14 +8,18 @@ from typing import Any
 import click
 
 from vimeo_tools.cli.options import (
+    COMMON,
     DASK,
     FILE,
     WORKERS,
     add_options,
+    failure_values,
     make_executor,
     report_failures,
+    show,
 )
-from vimeo_tools.data.septuplets import GT_FOLDER
+from vimeo_tools.data.septuplets import GT_FOLDER, SPLITS, split_list_path
+from vimeo_tools.errors import SettingsError
 from vimeo_tools.preparation.verify import verify
 from vimeo_tools.resize.matlab import CONVENTIONS
 
@@ -23,27 +27,37 @@ from vimeo_tools.resize.matlab import CONVENTIONS
 @click.command("verify")
 @click.argument("gt", type=click.Path(path_type=Path), default=Path(GT_FOLDER))
 @click.argument("lq", type=click.Path(path_type=Path), default=Path("BIx4"))
-@click.option("--scale", type=click.IntRange(2, 64), default=4, show_default=True)
+@click.option("--scale", type=click.IntRange(2, 64), help="[default: the recorded one, else 4]")
+@click.option("--degradation", metavar="NAME", help="[default: the recorded one, else bicubic]")
 @click.option(
     "--convention",
     type=click.Choice(CONVENTIONS),
-    help="[default: the recorded one, else the one that fits best]",
+    help="Of bicubic.  [default: the recorded one, else the one that fits best]",
+)
+@click.option("--list", "clip_list", type=FILE, help="Compare the clips of this list.")
+@click.option(
+    "--split",
+    type=click.Choice(SPLITS),
+    help="Compare the clips of this official list beside GT.  [default: what the database says, "
+    "both lists where they are, or all clips]",
 )
 @click.option("--sample", type=click.IntRange(1), metavar="N", help="Compare N clips only.")
 @click.option("--report", type=FILE, help="Write all failures into this file.")
-@add_options(WORKERS, DASK)
+@add_options(WORKERS, DASK, *COMMON)
 @click.pass_context
 def verify_command(
     ctx: click.Context,
     /,
     gt: Path,
     lq: Path,
+    clip_list: Path | None,
+    split: str | None,
     report: Path | None,
     workers: int | None,
     dask: str | None,
     **options: Any,
 ) -> None:
-    """Compare LQ with imresize of GT: every clip whole, every sample equal?
+    """Compare LQ with what should be made of GT: every clip whole, every sample equal?
 
     GT and LQ are septuplet trees, databases or plain folders of pictures.
 
@@ -51,13 +65,17 @@ def verify_command(
         vimeo-prep verify                      # sequences against BIx4
         vimeo-prep verify Set5/HR Set5/LRx4
 
-    Says which convention LQ was made with, how many samples differ and where. Exit code 1 when
-    anything is off.
+    Says which convention of bicubic LQ was made with, how many samples differ and where. Exit code
+    1 when anything is off.
     """
+    if split:
+        if clip_list:
+            raise SettingsError("--list and --split: give one of them")
+        clip_list = split_list_path(gt.absolute().parent, split)
     with make_executor(workers, dask) as executor:
         if dask:  # its workers have other working directories
             gt, lq = gt.absolute(), lq.absolute()
-        result = verify(gt, lq, executor=executor, **options)
-    click.echo(f"{result}\n  {len(result.failures)} failed")
+        result = verify(gt, lq, clip_list=clip_list, executor=executor, **options)
+    show(str(result), {**result.values(), **failure_values(result.failures, report)})
     report_failures(result.failures, report)
     ctx.exit(int(bool(result.failures)))

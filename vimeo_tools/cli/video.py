@@ -9,8 +9,10 @@ from typing import Any
 import click
 
 from vimeo_tools.cli.options import (
+    COMMON,
     FILE,
     FOLDER,
+    add_options,
     finish,
     parse_size,
 )
@@ -51,6 +53,7 @@ from vimeo_tools.preparation.video import CutSettings, cut_videos
     show_default=True,
     help="Threads that encode frames.",
 )
+@add_options(*COMMON)
 @click.pass_context
 def from_video(
     ctx: click.Context, /, videos: Sequence[Path], output_dir: Path, workers: int, **options: Any

@@ -1,168 +1,121 @@
-"""Is this LQ data imresize of that GT data, and under which convention?"""
+"""Is this LQ data made of that GT data as it says, and if it does not say: how?"""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from vimeo_tools.data.frames import Frame, FrameSource, open_source
+from vimeo_tools.data.frames import (
+    Frame,
+    FrameSource,
+    LmdbFrames,
+    SeptupletFolder,
+    clip_names,
+    open_source,
+    recorded_degradation,
+)
+from vimeo_tools.data.lists import read_list
+from vimeo_tools.data.lmdb_store import META_INFO_NAME
 from vimeo_tools.data.png import FrameSize
-from vimeo_tools.degradations import Bicubic
+from vimeo_tools.data.septuplets import FRAME_NUMBERS, SPLITS, merge_keys, split_list_path
+from vimeo_tools.degradations import DEGRADATIONS, Bicubic, Degradation, choose_degradation
 from vimeo_tools.errors import FrameError, SettingsError
-from vimeo_tools.preparation.downsample import read_settings
-from vimeo_tools.resize.matlab import CONVENTIONS, downscale, imresize
+from vimeo_tools.preparation.verification import Difference, FrameCheck, Verification
+from vimeo_tools.resize.matlab import CONVENTIONS, imresize
 from vimeo_tools.running.failures import Failure
 from vimeo_tools.running.jobs import each
 
+_USUAL_SCALE = 4
+_BOTH: dict[str, Degradation] = {name: Bicubic(name) for name in CONVENTIONS}
 # Frames that fit neither convention are tried against other makers; a few tell.
 _FRAMES_TO_NAME_A_MAKER = 5
 _CLIPS_TO_DETECT = 8
 
-
-class Difference(NamedTuple):
-    """How a frame differs from what a maker gives.
-
-    Attributes:
-        samples: how many differ.
-        largest: by how many levels at most.
-        row, column: of the first in reading order.
-        found, expected: the levels there, all channels.
-    """
-
-    samples: int = 0
-    largest: int = 0
-    row: int = 0
-    column: int = 0
-    found: tuple[int, ...] = ()
-    expected: tuple[int, ...] = ()
-
-    def __str__(self) -> str:
-        return (
-            f"{self.samples} samples differ, by up to {self.largest}; the first at row {self.row}, "
-            f"column {self.column}: {self.found} where imresize gives {self.expected}"
-        )
-
-
-class FrameCheck(NamedTuple):
-    """One LQ frame against what each convention makes of its GT frame."""
-
-    name: str
-    samples: int
-    differences: Mapping[str, Difference]
-
-
 CheckedGroup = tuple[list[FrameCheck], list[Failure]]
 
 
-@dataclass
-class Verification:
-    """What was found.
-
-    Attributes:
-        frames: LQ frames that could be compared.
-        samples: in them.
-        exact: per convention, frames without a differing sample.
-        differing: per convention, differing samples.
-        maker: what else made the frames that fit no convention, if that is known.
-        failures: frames that are missing, damaged, of a wrong size or of wrong pixels.
-    """
-
-    frames: int = 0
-    samples: int = 0
-    exact: Counter[str] = field(default_factory=Counter)
-    differing: Counter[str] = field(default_factory=Counter)
-    maker: str | None = None
-    failures: list[Failure] = field(default_factory=list)
-
-    @property
-    def convention(self) -> str | None:
-        """The one under which fewer samples differ; None when both fit equally well."""
-        double, uint8 = (self.differing[name] for name in CONVENTIONS)
-        return None if double == uint8 else CONVENTIONS[double > uint8]
-
-    def add(self, check: FrameCheck) -> None:
-        """Count one more frame."""
-        self.frames += 1
-        self.samples += check.samples
-        for name, difference in check.differences.items():
-            self.differing[name] += difference.samples
-            self.exact[name] += difference.samples == 0
-
-    def __str__(self) -> str:
-        lines = [f"{self.frames} frames, {self.samples} samples compared"]
-        lines += [
-            f"  {name}: {self.exact[name]} frames exact, {self.differing[name]} samples differ"
-            for name in CONVENTIONS
-        ]
-        if self.frames:
-            lines.append(f"  {self._verdict()}")
-        return "\n".join(lines)
-
-    def _verdict(self) -> str:
-        if self.maker:
-            return f"made with neither, but with: {self.maker}"
-        if not any(self.differing.values()):
-            return "these frames do not tell the conventions apart"
-        if self.convention is None:
-            return "made with neither"
-        if self.differing[self.convention]:
-            return f"closest to convention {self.convention}"
-        return f"made under convention {self.convention}, every sample equal"
-
-
 def verify(
-    gt: Path,
-    lq: Path,
+    gt: str | Path,
+    lq: str | Path,
     *,
-    scale: int = 4,
+    scale: int | None = None,
+    degradation: str | Degradation | None = None,
     convention: str | None = None,
     sample: int | None = None,
+    clip_list: str | Path | None = None,
     executor: Executor | None = None,
 ) -> Verification:
-    """Compare LQ frames with imresize of GT frames.
+    """Compare LQ frames with what they should be made of GT frames.
 
     Args:
         gt: a septuplet tree, an LMDB, or a plain folder of pictures.
         lq: the same of the small frames; pictures may be named as ``baboonx4.png``.
-        scale: how many times smaller LQ is.
-        convention: "double" or "uint8"; None takes what is recorded beside ``lq``, else the one
-            that fits best.
+        scale: how many times smaller LQ is; None for what is recorded beside ``lq``, else 4.
+        degradation: a key of `vimeo_tools.DEGRADATIONS`, or what it stands for; None for what is
+            recorded beside ``lq``, else bicubic.
+        convention: of bicubic, "double" or "uint8"; None takes what is recorded, else the one that
+            fits best.
         sample: compare only so many clips, spread evenly.
+        clip_list: compare the clips of this list; None for what a database's meta_info.txt says,
+            the official lists beside GT, or all.
         executor: see `vimeo_tools.running.jobs.run`.
 
     Raises:
-        SettingsError: a folder holds no frames, or ``convention`` or ``sample`` is not allowed.
+        SettingsError: a folder holds no frames, or an argument is not allowed or contradicts the
+            record beside ``lq``.
+        AnnotationError: a list cannot be read.
         LmdbError: a database is not whole.
     """
-    if convention not in (None, *CONVENTIONS):
-        raise SettingsError(f"convention {convention!r}: allowed are {', '.join(CONVENTIONS)}")
+    gt, lq = Path(gt), Path(lq)
+    scale, wanted = _wanted(lq, scale, degradation, convention)
+    candidates = _BOTH if wanted is None or wanted in _BOTH.values() else {wanted.name: wanted}
     gt_source, lq_source = open_source(gt), open_source(lq, name_end=f"x{scale}")
-    groups = _sampled(gt_source.groups(), sample)
-    task = partial(_check_group, gt_source, lq_source, (str(gt), str(lq)), scale)
-    wanted = convention or _recorded(lq) or _best_fit(task, groups)
     result = Verification()
-    if sample is None:
-        result.failures += _without_gt(groups, lq_source, lq)
+    groups = _choose(gt_source, lq_source, (gt, lq), clip_list, result)
+    if sample is None and clip_list is None:
+        result.failures += _without_gt(groups, gt_source, lq_source, lq, result)
+    groups = _sampled(groups, sample)
+    task = partial(_check_group, gt_source, lq_source, (str(gt), str(lq)), scale, candidates)
+    name = _best_fit(task, groups) if wanted is None else _label(wanted)
     fits_none = []
     for checks, failures in each(task, groups, executor, label="compared"):
         result.failures += failures
         for check in checks:
             result.add(check)
-            if check.differences[wanted].samples:
-                reason = f"convention {wanted}: {check.differences[wanted]}"
+            if check.differences[name].samples:
+                reason = f"{candidates[name]}: {check.differences[name]}"
                 result.failures.append(Failure(f"{lq}/{check.name}", reason))
             if all(difference.samples for difference in check.differences.values()):
                 fits_none.append(check.name)
     result.maker = _name_maker(gt_source, lq_source, scale, fits_none[:_FRAMES_TO_NAME_A_MAKER])
     return result
+
+
+def _wanted(
+    lq: Path, scale: int | None, degradation: str | Degradation | None, convention: str | None
+) -> tuple[int, Degradation | None]:
+    """Scale, and what LQ should be made with; None for a convention that is to be found out."""
+    recorded, recorded_scale = recorded_degradation(lq) or (None, None)
+    if scale is not None and recorded_scale not in (None, scale):
+        raise SettingsError(f"{lq}: was made with scale {recorded_scale}, asked for is {scale}")
+    scale = scale or recorded_scale or _USUAL_SCALE
+    wanted = recorded
+    if degradation is not None or convention is not None:
+        parameters = {} if convention is None else {"convention": convention}
+        wanted = choose_degradation(degradation or "bicubic", **parameters)
+        if isinstance(wanted, Bicubic) and convention is None:
+            wanted = recorded if isinstance(recorded, Bicubic) else None
+    (wanted or _BOTH[CONVENTIONS[0]]).check_scale(scale)
+    return scale, wanted
+
+
+def _label(degradation: Degradation) -> str:
+    return degradation.convention if isinstance(degradation, Bicubic) else degradation.name
 
 
 def _best_fit(task: Callable[[Sequence[str]], CheckedGroup], groups: list[list[str]]) -> str:
@@ -182,18 +135,71 @@ def _sampled(groups: list[list[str]], sample: int | None) -> list[list[str]]:
     return [groups[i * len(groups) // sample] for i in range(sample)]
 
 
-def _without_gt(groups: list[list[str]], lq_source: FrameSource, lq: Path) -> list[Failure]:
+# --- which frames -------------------------------------------------------------------------------
+
+
+def _choose(
+    gt: FrameSource,
+    lq: FrameSource,
+    roots: tuple[Path, Path],
+    clip_list: str | Path | None,
+    result: Verification,
+) -> list[list[str]]:
+    """The names of the frames to compare, clip by clip; says in ``result`` which these are."""
+    named = clip_list is not None
+    databases = [(s, root) for s, root in zip((gt, lq), roots, strict=True) if _is_database(s)]
+    if databases and not named:
+        source, root = databases[0]
+        result.clips = f"clips of {root / META_INFO_NAME}"
+        return source.groups()
+    if not isinstance(gt, (SeptupletFolder, LmdbFrames)):
+        if named:
+            raise SettingsError(f"{roots[0]}: holds single pictures, for which there are no lists")
+        return gt.groups()
+    beside = [split_list_path(roots[0].parent, split) for split in SPLITS]
+    lists = [path for path in beside if path.is_file()] if clip_list is None else [Path(clip_list)]
+    if not lists:
+        result.clips = f"all clips in {roots[0]}"
+        return gt.groups()
+    read = [read_list(path) for path in lists]
+    result.clips = f"clips of {' and '.join(map(str, lists))}"
+    result.failures += [failure for found in read for failure in found.failures]
+    keys = merge_keys(found.keys for found in read)
+    numbers = sorted(_numbers(gt)) if _is_database(gt) else FRAME_NUMBERS
+    return [clip_names(key, numbers) for key in keys]
+
+
+def _is_database(source: FrameSource) -> bool:
+    return isinstance(source, LmdbFrames)
+
+
+def _numbers(source: FrameSource) -> set[int]:
+    """The frame numbers that a source of septuplets holds at all."""
+    return {int(name[-1]) for group in source.groups() for name in group}
+
+
+def _without_gt(
+    groups: list[list[str]],
+    gt: FrameSource,
+    lq: FrameSource,
+    lq_root: Path,
+    result: Verification,
+) -> list[Failure]:
+    """LQ frames that have no GT frame; those of numbers that GT holds of no clip are noted."""
+    if _is_database(gt) != _is_database(lq):
+        return []  # the database is one split of the tree
     known = {name for group in groups for name in group}
-    extra = [name for group in lq_source.groups() for name in group if name not in known]
-    return [Failure(f"{lq}/{name}", "there is no GT frame for it") for name in extra]
+    extra = [name for group in lq.groups() for name in group if name not in known]
+    if _is_database(gt):
+        numbers = _numbers(gt)
+        if left_out := sorted(_numbers(lq) - numbers):
+            holds, lacks = (", ".join(f"im{n}" for n in some) for some in (numbers, left_out))
+            result.notes.append(f"GT holds {holds} alone: {lacks} of LQ cannot be compared")
+            extra = [name for name in extra if int(name[-1]) in numbers]
+    return [Failure(f"{lq_root}/{name}", "there is no GT frame for it") for name in extra]
 
 
-def _recorded(lq: Path) -> str | None:
-    if (lq / "data.mdb").exists():  # its record is about keys
-        return None
-    settings = read_settings(lq)
-    made = settings.degradation if settings else None
-    return made.convention if isinstance(made, Bicubic) else None
+# --- comparing ----------------------------------------------------------------------------------
 
 
 def _check_group(
@@ -201,6 +207,7 @@ def _check_group(
     lq_source: FrameSource,
     roots: tuple[str, str],
     scale: int,
+    candidates: Mapping[str, Degradation],
     names: Sequence[str],
 ) -> CheckedGroup:
     checks, failures = [], []
@@ -210,15 +217,17 @@ def _check_group(
             gt = gt_source.read(name)
             root = roots[1]
             lq = lq_source.read(name)
-            checks.append(_check_frame(name, gt, lq, scale))
+            checks.append(_check_frame(name, gt, lq, scale, candidates))
         except FrameError as error:
             failures.append(Failure(f"{root}/{name}", str(error)))
     return checks, failures
 
 
-def _check_frame(name: str, gt: Frame, lq: Frame, scale: int) -> FrameCheck:
-    made: dict[str, Frame] = {maker: downscale(gt, scale, maker) for maker in CONVENTIONS}
-    expected = made[CONVENTIONS[0]]
+def _check_frame(
+    name: str, gt: Frame, lq: Frame, scale: int, candidates: Mapping[str, Degradation]
+) -> FrameCheck:
+    made = {label: candidate.apply(gt, scale) for label, candidate in candidates.items()}
+    expected = next(iter(made.values()))
     FrameSize(*expected.shape[:2]).check(FrameSize(*lq.shape[:2]))
     if lq.ndim != expected.ndim:
         raise FrameError("one of GT and LQ is grey, the other in colour")
@@ -265,7 +274,8 @@ def _name_maker(
 ) -> str | None:
     """Which known maker gives all these frames exactly."""
     pairs = [(gt_source.read(name), lq_source.read(name)) for name in names]
-    for maker, make in _OTHER_MAKERS.items():
+    ours = {str(made): made.apply for made in DEGRADATIONS.values() if scale in made.scales}
+    for maker, make in {**_OTHER_MAKERS, **ours}.items():
         if pairs and all(np.array_equal(make(gt, scale), lq) for gt, lq in pairs):
             return maker
     return None

@@ -273,7 +273,8 @@ def test_verify_exits_with_1_and_reports(vimeo_prep, septuplets):
     frame_path(septuplets / "BIx4", TRAIN[0], 1).unlink()
     done = vimeo_prep("verify", "--report", "off.txt", cwd=septuplets)
     assert done.returncode == 1
-    assert "1 failed" in done.stdout
+    assert "  1 failure\n" in done.stdout
+    assert "1 failure in all, listed in off.txt" in done.stderr
     assert (septuplets / "off.txt").read_text() == "BIx4/00001/0001/im1\tthe file is missing\n"
 
 

@@ -1,6 +1,7 @@
 """What verification finds, in trees, databases and plain folders."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from PIL import Image
 from tests.conftest import SIZE, TEST, TRAIN
 from vimeo_tools import downscale, imresize
 from vimeo_tools.data.png import FrameSize, decode_png, encode_png
-from vimeo_tools.data.septuplets import FRAME_NUMBERS, frame_path
+from vimeo_tools.data.septuplets import FRAME_NUMBERS, frame_path, split_list_path
 from vimeo_tools.degradations import Bicubic
 from vimeo_tools.errors import LmdbError, SettingsError
 from vimeo_tools.preparation.downsample import LqSettings, downsample_tree
@@ -180,3 +181,74 @@ def test_what_cannot_be_verified(trees, tmp_path):
         verify(gt, lq, convention="single")
     with pytest.raises(SettingsError, match="at least 1"):
         verify(gt, lq, sample=0)
+
+
+# --- which clips, in which words ----------------------------------------------------------------
+
+
+def test_the_lists_that_were_used_are_named(trees):
+    gt, lq, _ = trees
+    official = [split_list_path(gt.parent, split) for split in ("train", "test")]
+    assert f"clips of {official[0]} and {official[1]}" in str(verify(gt, lq))
+    test_alone = verify(gt, lq, clip_list=str(official[1]))
+    assert (test_alone.frames, test_alone.clips) == (7, f"clips of {official[1]}")
+    for path in official:
+        path.unlink()
+    assert f"all clips in {gt}" in str(verify(gt, lq))
+
+
+def test_bad_lines_of_a_list_are_failures(trees):
+    gt, lq, _ = trees
+    (gt.parent / "mine.txt").write_text(f"{TRAIN[0]}\nnonsense\n")
+    (failure,) = verify(gt, lq, clip_list=gt.parent / "mine.txt").failures
+    assert failure.path.endswith("mine.txt:2")
+
+
+def packed(source, target, keys=KEYS, numbers=FRAME_NUMBERS):
+    size = FrameSize(*decode_png(frame_path(source, KEYS[0], 1).read_bytes()).shape[:2])
+    pack(PackPlan(source, target, keys, numbers, size))
+    return target
+
+
+def test_a_database_holds_what_its_own_meta_info_says(trees, tmp_path):
+    gt, lq, convention = trees
+    train = packed(lq, tmp_path / "train.lmdb", TRAIN)
+    result = verify(gt, train)  # the test list beside GT is none of its business
+    assert (result.frames, result.failures, result.convention) == (14, [], convention)
+    assert result.clips == f"clips of {train / 'meta_info.txt'}"
+    assert verify(packed(gt, tmp_path / "gt.lmdb", TRAIN), lq).frames == 14
+
+
+def test_centre_frames_beside_all_seven_of_lq(trees, tmp_path):
+    gt, lq, _ = trees
+    centre = packed(gt, tmp_path / "centre.lmdb", numbers=[4])
+    result = verify(centre, packed(lq, tmp_path / "lq.lmdb"))
+    assert (result.frames, result.failures) == (3, [])
+    assert "GT holds im4 alone: im1, im2, im3, im5, im6, im7 of LQ cannot" in str(result)
+    surplus = verify(packed(gt, tmp_path / "c.lmdb", TRAIN, [4]), tmp_path / "lq.lmdb")
+    assert [failure.path[-14:] for failure in surplus.failures] == [f"{TEST[0]}/im4"]
+
+
+def test_words(trees):
+    gt, lq, convention = trees
+    path = frame_path(lq, TRAIN[1], 5)
+
+    def change(image):
+        image[3, 7, 1] ^= 1
+
+    rewrite(path, change)
+    text = str(verify(gt, lq))
+    assert f"  {convention}: 20 of 21 frames exact; 1 sample differs\n" in text
+    assert text.endswith("  1 failure")
+    for key in KEYS:
+        for number in FRAME_NUMBERS:
+            rewrite(frame_path(lq, key, number), lambda image: image.__ixor__(1))
+    assert "made with neither convention" in str(verify(gt, lq))
+
+
+def test_a_scale_that_contradicts_the_record(septuplets):
+    gt, lq = str(septuplets / "sequences"), str(septuplets / "BIx2")
+    downsample_tree(Path(gt), Path(lq), KEYS, LqSettings(Bicubic(), 2, SIZE))
+    assert verify(gt, lq).failures == []
+    with pytest.raises(SettingsError, match="was made with scale 2, asked for is 4"):
+        verify(gt, lq, scale=4)

@@ -1,0 +1,191 @@
+"""What all commands have: --plugin, --json, --quiet, --version, and words for missing extras."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import tree_bytes
+from vimeo_tools import __version__
+
+PLUGIN = """
+from vimeo_tools import DEGRADATIONS, Degradation
+
+class Nearest(Degradation):
+    name, tag = "nearest", "NN"
+
+    def apply(self, frame, scale):
+        return frame[::scale, ::scale]
+
+DEGRADATIONS["nearest"] = Nearest()
+"""
+COMMANDS = ["vimeo-prep", "rvrt-convert", "rvrt-restore", "rvrt-eval", "rvrt-train"]
+
+
+@pytest.fixture
+def plugin(septuplets):
+    (septuplets / "mine.py").write_text(PLUGIN)
+    return ["--plugin", "mine"]
+
+
+# --- plugins ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_degradation_of_a_plugin(vimeo_prep, septuplets, plugin, workers):
+    make = ["--generate-lq", "--degradation", "nearest", "--workers", workers, *plugin]
+    assert vimeo_prep(*make, cwd=septuplets).returncode == 0
+    record = json.loads((septuplets / "NNx4" / "vimeo-prep.json").read_text())
+    assert record["degradation"] == "nearest"
+    done = vimeo_prep("verify", "sequences", "NNx4", *plugin, cwd=septuplets)
+    assert done.returncode == 0
+    assert "nearest: 21 of 21 frames exact" in done.stdout
+    assert "made with nearest, every sample equal" in done.stdout
+
+
+def test_a_tree_of_another_degradation_is_refused(vimeo_prep, septuplets, plugin):
+    make = ["--generate-lq", "--output-dir", "lq"]
+    assert vimeo_prep(*make, cwd=septuplets).returncode == 0
+    before = tree_bytes(septuplets)
+    done = vimeo_prep(*make, "--degradation", "nearest", *plugin, cwd=septuplets)
+    assert done.returncode == 1
+    assert "was made with convention double, scale 4" in done.stderr
+    assert {k: v for k, v in tree_bytes(septuplets).items() if "pycache" not in k} == before
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        (None, "there is no such module"),
+        ("import nothing_of_that_name", "it needs the module nothing_of_that_name"),
+        ("1 / 0", "ZeroDivisionError"),
+        ("def f(:", "SyntaxError"),
+    ],
+)
+def test_a_plugin_that_cannot_be_had(vimeo_prep, septuplets, text, words):
+    if text:
+        (septuplets / "bad.py").write_text(text)
+    done = vimeo_prep("--plugin", "bad", cwd=septuplets)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert vimeo_prep("--plugin", "", cwd=septuplets).returncode == 2
+
+
+def test_an_unknown_degradation_or_parameter(vimeo_prep, septuplets):
+    done = vimeo_prep("--generate-lq", "--degradation", "bicubik", cwd=septuplets)
+    assert (done.returncode, "did you mean bicubic" in done.stderr) == (1, True)
+
+
+# --- the summary for programs -------------------------------------------------------------------
+
+
+def test_json_of_every_command(vimeo_prep, tmp_path):
+    def run(*arguments, code=0):
+        done = vimeo_prep(*arguments, "--json", cwd=tmp_path / "drawn")
+        assert done.returncode == code
+        return json.loads(done.stdout)
+
+    (tmp_path / "drawn").mkdir()
+    drawn = run(
+        "synthesize", "--clips", 2, "--test-clips", 1, "--size", "64x32", "--output-dir", "."
+    )
+    assert (drawn["clips"], drawn["done"], drawn["failed"]) == (2, 14, 0)
+    assert "14 LQ frames" in " ".join(run("--generate-lq", "--dry-run")["dry_run"])
+    assert run("--generate-lq")["done"] == 14
+    packed = run("pack-lmdb")["databases"]
+    assert [database["database"] for database in packed] == [
+        "vimeo90k_train_GT_all.lmdb",
+        "vimeo90k_train_LR7frames.lmdb",
+    ]
+    (tmp_path / "drawn" / "BIx4" / "00001" / "0001" / "im1.png").unlink()
+    verified = run("verify", "--report", "off.txt", code=1)
+    assert (verified["frames"], verified["convention"], verified["failed"]) == (13, "double", 1)
+    assert verified["failures"][0]["reason"] == "the file is missing"
+    assert verified["failures_file"] == "off.txt"
+
+
+def test_quiet_says_failures_alone(vimeo_prep, septuplets):
+    done = vimeo_prep("--generate-lq", "--quiet", cwd=septuplets)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    (septuplets / "BIx4" / "00001" / "0001" / "im1.png").unlink()
+    done = vimeo_prep("verify", "--quiet", cwd=septuplets)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "the file is missing" in done.stderr
+
+
+def test_verify_of_a_split(vimeo_prep, septuplets):
+    vimeo_prep("--generate-lq", cwd=septuplets)
+    done = vimeo_prep("verify", "--split", "test", cwd=septuplets)
+    assert "7 frames compared" in done.stdout
+    assert "sep_testlist.txt" in done.stdout
+    both = vimeo_prep("verify", "--split", "test", "--list", "sep_testlist.txt", cwd=septuplets)
+    assert (both.returncode, "give one of them" in both.stderr) == (1, True)
+
+
+# --- versions and extras ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_version(vimeo_prep, command):
+    path = vimeo_prep.path.with_name(command)
+    done = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0
+    assert done.stdout.strip() == f"{command}, version {__version__}"
+
+
+WITHOUT_EXTRAS = """
+import sys
+hidden = {"scipy", "matplotlib", "jinja2", "mindspore", "safetensors", "yaml", "av", "distributed"}
+
+class Hide:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in hidden:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Hide())
+"""
+
+
+def without_extras(code, *arguments, cwd=None):
+    call = [sys.executable, "-c", WITHOUT_EXTRAS + code, *map(str, arguments)]
+    return subprocess.run(call, capture_output=True, text=True, timeout=60, cwd=cwd)
+
+
+@pytest.mark.parametrize(
+    "command, arguments, words",
+    [
+        ("convert", ["a.pth", "b.safetensors"], "rvrt-convert needs"),
+        ("restore", ["a", "b", "--weights", "c.safetensors"], "rvrt-restore needs"),
+        ("evaluate", ["--weights", "none", "--data", "x"], "rvrt-eval needs"),
+        ("train", ["--output", "x"], "rvrt-train needs"),
+    ],
+)
+def test_commands_of_a_plain_install_name_the_extra(tmp_path, command, arguments, words):
+    code = f"from rvrt.cli.start import {command}; {command}()"
+    done = without_extras(code, *arguments, cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"Error: {words}")
+    assert "pip install 'vimeo-tools[" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_parts_of_a_plain_install_name_the_extra():
+    code = "import vimeo_tools; vimeo_tools.imresize; vimeo_tools.create_dataset"
+    last = without_extras(code).stderr.splitlines()[-1]
+    assert last == (
+        "ModuleNotFoundError: vimeo_tools.create_dataset needs mindspore: "
+        "pip install 'vimeo-tools[train]'"
+    )
+
+
+def test_vimeo_prep_of_a_plain_install(tmp_path):
+    code = "from vimeo_tools.cli.main import main; main()"
+    (tmp_path / "a.mp4").write_bytes(b"")
+    for arguments, extra in (
+        (["from-video", "a.mp4"], "[video]"),
+        (["synthesize", "--size", "64x32"], None),
+    ):
+        done = without_extras(code, *arguments, cwd=tmp_path)
+        assert (done.returncode, "Traceback" in done.stderr) == (int(extra is not None), False)
+        assert extra is None or extra in done.stderr
