@@ -6,8 +6,8 @@ DEMO ?= demo
 
 .PHONY: demo test lint bench clean
 
-# Made again when the dependencies change.
-$(VENV)/.installed: setup.cfg pyproject.toml
+# Made again when the dependencies or the compiled part change.
+$(VENV)/.installed: setup.cfg pyproject.toml setup.py $(wildcard vimeo_tools/resize/*.[ch])
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,train]'
 	touch $@
@@ -29,4 +29,4 @@ bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/bench_feed.py
 
 clean:
-	rm -rf $(VENV) $(DEMO) build *.egg-info
+	rm -rf $(VENV) $(DEMO) build *.egg-info vimeo_tools/resize/*.so

@@ -7,17 +7,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vimeo_tools.resize import compiled
+from vimeo_tools.resize.backend import backend
+
 Array = npt.NDArray[Any]
 FloatArray = npt.NDArray[np.floating[Any]]
 UInt8Array = npt.NDArray[np.uint8]
 
-CLASSES = ("uint8", "uint16", "float32", "float64")
+# Those that can be resized; im2double and im2uint8 take the second group.
+CLASSES = ("bool", "uint8", "int8", "uint16", "int16", "int32", "float32", "float64")
+CONVERTED = ("uint8", "uint16", "float32", "float64")
+_UNIT_KINDS = {"uint8": "unit8", "uint16": "unit16"}
 
 
-def check_class(image: Array) -> None:
-    """Raise a TypeError unless the dtype is one of ``CLASSES``."""
-    if image.dtype.name not in CLASSES:
-        raise TypeError(f"got an array of dtype {image.dtype}, allowed are {', '.join(CLASSES)}")
+def _check_converted(array: Array) -> None:
+    if array.dtype.name not in CONVERTED:
+        raise TypeError(f"got an array of dtype {array.dtype}, allowed are {', '.join(CONVERTED)}")
 
 
 def im2double(image: Array) -> npt.NDArray[np.float64]:
@@ -27,7 +32,10 @@ def im2double(image: Array) -> npt.NDArray[np.float64]:
         TypeError: dtype is not uint8, uint16, float32 or float64.
     """
     array = np.asarray(image)
-    check_class(array)
+    _check_converted(array)
+    name = array.dtype.name
+    if backend() == "compiled":
+        return compiled.convert(array, _UNIT_KINDS.get(name, name), "float64")
     maximum = np.iinfo(array.dtype).max if array.dtype.kind == "u" else 1
     double: npt.NDArray[np.float64] = np.divide(array, maximum, dtype=np.float64)
     return double
@@ -42,12 +50,14 @@ def im2uint8(image: Array) -> UInt8Array:
         TypeError: dtype is not uint8, uint16, float32 or float64.
     """
     array = np.asarray(image)
-    check_class(array)
+    _check_converted(array)
     if array.dtype == np.uint8:
         return np.array(array, dtype=np.uint8)
     if array.dtype == np.uint16:
         levels: UInt8Array = ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
         return levels
+    if backend() == "compiled":
+        return compiled.convert(array, array.dtype.name, "unit8")
     unit = np.nan_to_num(im2double(array), nan=0, posinf=1, neginf=0)
     rounded: UInt8Array = round_half_up(np.clip(unit, 0, 1) * 255, 255).astype(np.uint8)
     return rounded
@@ -57,7 +67,11 @@ def to_class(values: FloatArray, dtype: np.dtype[Any]) -> Array:
     """``values`` as ``dtype``: integers rounded and clipped, floats cast. May overwrite values."""
     if dtype.kind == "f":
         return np.ascontiguousarray(values, dtype=dtype)
-    return round_half_up(values, int(np.iinfo(dtype).max)).astype(dtype)
+    limits = np.iinfo(dtype)
+    if limits.min == 0:
+        return round_half_up(values, int(limits.max)).astype(dtype)
+    np.add(values, np.copysign(0.5, values), out=values)  # halves away from zero
+    return np.clip(values, limits.min, limits.max, out=values).astype(dtype)
 
 
 def round_half_up(values: FloatArray, maximum: int) -> FloatArray:

@@ -8,13 +8,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple, Union, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 Float64 = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
+
+Kernel = Callable[[Float64], Float64]
+MethodName = Literal[
+    "nearest", "box", "triangle", "bilinear", "cubic", "bicubic", "lanczos2", "lanczos3"
+]
+# A name, or a kernel of one's own and its width: MATLAB's {f, w}.
+Method = Union[MethodName, tuple[Kernel, float]]  # noqa: UP007 (mypy needs it beside Literal)
+Border = Literal["symmetric", "replicate"]
 
 _EPS = float(np.finfo(np.float64).eps)
 # Beyond this many taps a plan would not fit in memory; no real picture comes near.
@@ -41,7 +49,7 @@ def _cubic(x: Float64) -> Float64:
     return near + far
 
 
-def _lanczos(lobes: int) -> Callable[[Float64], Float64]:
+def _lanczos(lobes: int) -> Kernel:
     def kernel(x: Float64) -> Float64:
         pi_x = np.pi * x
         value = (np.sin(pi_x) * np.sin(pi_x / lobes) + _EPS) / (pi_x * pi_x / lobes + _EPS)
@@ -55,7 +63,7 @@ def _lanczos(lobes: int) -> Callable[[Float64], Float64]:
 _CUBIC = (_cubic, 4.0)
 _TRIANGLE = (_triangle, 2.0)
 _BOX = (_box, 1.0)
-KERNELS: dict[str, tuple[Callable[[Float64], Float64], float]] = {
+KERNELS: dict[str, tuple[Kernel, float]] = {
     "nearest": _BOX,
     "box": _BOX,
     "triangle": _TRIANGLE,
@@ -65,7 +73,18 @@ KERNELS: dict[str, tuple[Callable[[Float64], Float64], float]] = {
     "lanczos2": (_lanczos(2), 4.0),
     "lanczos3": (_lanczos(3), 6.0),
 }
-BORDERS = ("symmetric", "replicate")
+BORDERS: tuple[Border, ...] = get_args(Border)
+
+
+class Options(NamedTuple):
+    """The arguments of `contributions` that come from the user."""
+
+    method: Method
+    antialiasing: bool
+    border: Border
+
+
+BICUBIC = Options("bicubic", True, "symmetric")
 
 
 class Contributions(NamedTuple):
@@ -82,7 +101,7 @@ class Contributions(NamedTuple):
     indices: Index
 
 
-def border_index(positions: Index, length: int, border: str) -> Index:
+def border_index(positions: Index, length: int, border: Border) -> Index:
     """Map 0-based positions, inside or outside ``[0, length)``, to samples of the input.
 
     ``"symmetric"`` repeats the picture mirrored, edge sample included (current MATLAB);
@@ -96,7 +115,12 @@ def border_index(positions: Index, length: int, border: str) -> Index:
 
 @lru_cache(maxsize=64)
 def contributions(
-    in_length: int, out_length: int, scale: float, method: str, antialiasing: bool, border: str
+    in_length: int,
+    out_length: int,
+    scale: float,
+    method: Method,
+    antialiasing: bool,
+    border: Border,
 ) -> Contributions:
     """Plan one axis.
 
@@ -104,17 +128,18 @@ def contributions(
         in_length: samples of the input along the axis.
         out_length: samples of the output.
         scale: output samples per input sample; below 1 the kernel is widened if ``antialiasing``.
-        method: a key of ``KERNELS``.
+        method: a key of ``KERNELS``, or a kernel and its width; it gets distances as an array.
         antialiasing: as MATLAB's option; never applies to ``"nearest"``, MATLAB's default there.
         border: one of ``BORDERS``.
 
     Raises:
-        ValueError: the scale is so small that the kernel would span over a million samples.
+        ValueError: the scale is so small that the kernel would span over a million samples, or a
+            kernel of the user's gives weights that are not finite or have the sum 0.
 
     Source: the coordinates and the kernel of MATLAB's imresize; Keys, "Cubic convolution
     interpolation for digital image processing", IEEE ASSP 29(6), 1981, for the cubic.
     """
-    kernel, support = KERNELS[method]
+    kernel, support = KERNELS[method] if isinstance(method, str) else method
     widen = antialiasing and scale < 1 and method != "nearest"
     width = support / scale if widen else support
     if width > _MAX_TAPS:
@@ -130,8 +155,19 @@ def contributions(
     one_based = left[:, None] + taps
     distance = u[:, None] - one_based
     weights = scale * kernel(scale * distance) if widen else kernel(distance)
+    if weights.shape != distance.shape:
+        raise ValueError(
+            f"kernel {kernel!r}: got {weights.shape} weights for {distance.shape} distances; "
+            "it has to take an array and return one of the same shape"
+        )
     # Tap after tap: numpy's own sum pairs the terms, which moves the last bit.
-    weights = weights / np.add.accumulate(weights, axis=1)[:, -1:]
+    totals = np.add.accumulate(weights, axis=1)[:, -1:]
+    if not (np.isfinite(totals).all() and totals.all()):
+        raise ValueError(
+            f"kernel {kernel!r} of width {support}: the weights of an output sample must be "
+            "finite and their sum not 0"
+        )
+    weights = weights / totals
     used = weights.any(axis=0)
     weights = np.ascontiguousarray(weights[:, used])
     positions = one_based[:, used].astype(np.int64) - 1
@@ -139,3 +175,17 @@ def contributions(
     for array in plan:
         array.setflags(write=False)
     return plan
+
+
+def dyadic_size(weights: Float64) -> float:
+    """How large sums become as integers, 2**bits * the sum of the magnitudes of a row's weights.
+
+    ``bits`` is the smallest number for which every weight is an integer / 2**bits; infinity where
+    there is none up to 20. Sums of integers up to ``top`` are exact in any order in a float whose
+    mantissa holds ``(top + 1) * dyadic_size``, the half that rounding adds included.
+    """
+    for bits in range(21):
+        scaled = weights * 2.0**bits
+        if (scaled == np.rint(scaled)).all():
+            return float(np.abs(scaled).sum(axis=1).max())
+    return math.inf

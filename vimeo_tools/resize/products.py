@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import as_strided
 
-from vimeo_tools.resize.contributions import Index, border_index, contributions
+from vimeo_tools.resize.contributions import Border, Index, Method, border_index, contributions
 
 FloatArray = npt.NDArray[np.floating[Any]]
 
@@ -46,12 +46,17 @@ class Stencil(NamedTuple):
     step: int
     first: int
     fraction_bits: int
-    border: str
+    border: Border
 
 
 @lru_cache(maxsize=64)
 def exact_stencil(
-    in_length: int, out_length: int, scale: float, method: str, antialiasing: bool, border: str
+    in_length: int,
+    out_length: int,
+    scale: float,
+    method: Method,
+    antialiasing: bool,
+    border: Border,
 ) -> Stencil | None:
     """The axis as a stencil with dyadic weights, or None if it is not one."""
     step = round(1 / scale)

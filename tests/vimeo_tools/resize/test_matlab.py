@@ -11,6 +11,8 @@ from PIL import Image
 from tests.oracles import imresize_oracle as oracle
 from vimeo_tools import downscale, im2double, im2uint8, imresize, imresize_batch
 
+# Every test here runs with the compiled part and without.
+pytestmark = pytest.mark.usefixtures("backend")
 EXACT_METHODS = ["nearest", "box", "bilinear", "bicubic"]
 
 
@@ -257,11 +259,11 @@ GREY = np.zeros((8, 8), np.uint8)
     "call, error, words",
     [
         (lambda: imresize([[1]], 2), TypeError, "list"),
-        (lambda: imresize(GREY.astype(np.int32), 2), TypeError, "int32"),
-        (lambda: imresize(GREY > 0, 2), TypeError, "bool"),
+        (lambda: imresize(GREY.astype(np.int64), 2), TypeError, "int64"),
+        (lambda: imresize(GREY.astype(np.uint32), 2), TypeError, "uint32"),
         (lambda: imresize(np.zeros((2, 2), complex), 2), TypeError, "complex"),
         (lambda: imresize(GREY[0], 2), ValueError, "1 dimensions"),
-        (lambda: imresize(GREY[None, None], 2), ValueError, "4 dimensions"),
+        (lambda: imresize(GREY[None, None], 2), ValueError, "channel_axis"),
         (lambda: imresize(GREY[:0], 2), ValueError, "empty"),
         (lambda: imresize(np.zeros((4, 4, 0)), 2), ValueError, "empty"),
         (lambda: imresize(GREY, 0), ValueError, "positive"),

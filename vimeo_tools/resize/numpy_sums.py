@@ -1,0 +1,83 @@
+"""The resize by NumPy alone, where the compiled part was not built; the same samples.
+
+The same two functions as in `compiled`: `resize_axis` and `downscale_double`.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from vimeo_tools.resize.classes import (
+    Array,
+    FloatArray,
+    im2double,
+    im2uint8,
+    round_half_up,
+    to_class,
+)
+from vimeo_tools.resize.contributions import BICUBIC, Contributions, Options, contributions
+from vimeo_tools.resize.halves import settle_halves
+from vimeo_tools.resize.products import exact_dtype, exact_stencil, shrink_columns, shrink_rows
+
+# The general resize works on strips of about this many samples, which stay in the cache.
+_CACHED_SAMPLES = 32768
+
+
+def resize_axis(frame: Array, axis: int, out_length: int, scale: float, options: Options) -> Array:
+    """One axis of a contiguous (H, W, C), in the class of the picture."""
+    in_length = frame.shape[axis]
+    if frame.dtype.kind == "u":
+        stencil = exact_stencil(in_length, out_length, scale, *options)
+        exact = stencil and exact_dtype(8 * frame.dtype.itemsize, stencil)
+        if stencil and exact:
+            shrink = shrink_rows if axis == 0 else shrink_columns
+            return to_class(shrink(frame, stencil, exact), frame.dtype)
+    plan = contributions(in_length, out_length, scale, *options)
+    return to_class(_ordered_sum(frame, axis, plan), frame.dtype)
+
+
+def _ordered_sum(frame: Array, axis: int, plan: Contributions) -> npt.NDArray[np.float64]:
+    """The plain sum over the taps, one after the other: the order decides the last bit."""
+    moved = np.ascontiguousarray(np.moveaxis(frame, axis, 0), dtype=np.float64)
+    samples = moved.reshape(moved.shape[0], -1)
+    out_length = plan.weights.shape[0]
+    total = np.zeros((out_length, samples.shape[1]))
+    width = max(_CACHED_SAMPLES // out_length, 1)
+    for start in range(0, samples.shape[1], width):
+        strip = samples[:, start : start + width]
+        for weight, index in zip(plan.weights.T, plan.indices.T, strict=True):
+            tap = strip[index]
+            tap *= weight[:, None]
+            total[:, start : start + width] += tap
+    return np.moveaxis(total.reshape(out_length, *moved.shape[1:]), 0, axis)
+
+
+def downscale_double(frame: Array, scale: float, size: tuple[int, int]) -> Array:
+    """im2uint8(imresize(im2double(frame), scale)) of a contiguous uint8 (H, W, C)."""
+    sums = _exact_sums(frame, scale)
+    if sums is None:
+        double: Array = im2double(frame)
+        for axis in (0, 1):
+            double = resize_axis(double, axis, size[axis], scale, BICUBIC)
+        return im2uint8(double)
+    shifted = round_half_up(sums, 255)
+    rounded = shifted.astype(np.uint8)
+    halves = np.flatnonzero((shifted == rounded) & (shifted > 0))  # faster than argwhere
+    settle_halves(frame, rounded, halves, scale)
+    return rounded
+
+
+def _exact_sums(frame: Array, scale: float) -> FloatArray | None:
+    """Both axes of a uint8 frame in 0..255, free of rounding, or None where that cannot be had."""
+    rows, columns = (
+        exact_stencil(n, math.ceil(scale * n), scale, *BICUBIC) for n in frame.shape[:2]
+    )
+    if rows is None or columns is None:
+        return None
+    first, second = exact_dtype(8, rows), exact_dtype(8, rows, columns)
+    if first is None or second is None:
+        return None
+    return shrink_columns(shrink_rows(frame, rows, first), columns, second)
