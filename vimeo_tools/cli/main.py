@@ -33,6 +33,7 @@ from vimeo_tools.data.septuplets import GT_FOLDER
 from vimeo_tools.degradations import choose_degradation
 from vimeo_tools.errors import VimeoToolsError
 from vimeo_tools.preparation.prepare import PrepareSettings, describe, prepare
+from vimeo_tools.resize.backend import describe_backend
 
 _INTERRUPTED = 130
 
@@ -51,6 +52,16 @@ class _Group(click.Group):
         except KeyboardInterrupt:
             click.echo("\nInterrupted. What is done is kept: run the same command again.", err=True)
             ctx.exit(_INTERRUPTED)
+
+
+def _show_version(ctx: click.Context, _option: click.Parameter, wanted: bool) -> None:
+    if not wanted or ctx.resilient_parsing:
+        return
+    try:
+        click.echo(f"vimeo-prep, version {__version__}; resize: {describe_backend()}")
+    except VimeoToolsError as error:
+        raise click.ClickException(str(error)) from None
+    ctx.exit()
 
 
 @click.group(cls=_Group, invoke_without_command=True)
@@ -87,7 +98,14 @@ class _Group(click.Group):
 @click.option("--overwrite", is_flag=True, help="Make LQ frames again that are there.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done.")
 @add_options(*COMMON)
-@click.version_option(__version__)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version and whether the resize is compiled.",
+)
 @click.pass_context
 def main(
     ctx: click.Context,

@@ -250,7 +250,8 @@ def _difference(found: Frame, expected: Frame) -> Difference:
 def _uint8_half_even(gt: Frame, scale: int) -> Frame:
     rows, columns = (-(-n // scale) for n in gt.shape[:2])
     first = np.clip(np.rint(imresize(gt.astype(np.float64), (rows, gt.shape[1]))), 0, 255)
-    return np.clip(np.rint(imresize(first, (rows, columns))), 0, 255).astype(np.uint8)
+    second: Frame = np.clip(np.rint(imresize(first, (rows, columns))), 0, 255).astype(np.uint8)
+    return second
 
 
 def _uint8_replicate(gt: Frame, scale: int) -> Frame:

@@ -176,7 +176,8 @@ def downscale(
     def shrink(frame: Array) -> Array:
         if convention == "uint8":
             return _resize(frame, target, Options("bicubic", True, "symmetric"))
-        return sums.downscale_double(frame, target.scales[0], target.size)
+        small: Array = sums.downscale_double(frame, target.scales[0], target.size)
+        return small
 
     return restore(_map_frames(shrink, stack, threads))
 
