@@ -30,8 +30,8 @@ from rvrt.evaluation.results import (
     worst_and_best,
     write_results,
 )
-from rvrt.evaluation.sequences import ArrayReader, Sequence, SequenceSet
-from rvrt.restoration.media import Frame, FrameReader, save_picture
+from rvrt.evaluation.sequences import Sequence, SequenceSet
+from rvrt.restoration.media import save_picture
 from rvrt.restoration.restore import GRID, padded_clip
 from rvrt.restoration.tiling import (
     MANY_FRAMES,
@@ -45,6 +45,7 @@ from rvrt.restoration.tiling import (
     split_axis,
 )
 from vimeo_tools import imresize
+from vimeo_tools.data.pictures import ArraySequence, Frame, FrameSource
 from vimeo_tools.running.atomic import remove_parts
 from vimeo_tools.running.jobs import shard
 
@@ -89,10 +90,10 @@ class Restorer:
         if not sequence.mirrored:
             return self._frames(sequence.lq)
         lq = sequence.lq.read(0, len(sequence.lq.names))
-        folded = fold(np.stack(list(self._frames(ArrayReader(mirror(lq))))))
+        folded = fold(np.stack(list(self._frames(ArraySequence(mirror(lq))))))
         return (folded[index] for index in sequence.measured)
 
-    def _frames(self, lq: FrameReader) -> Iterator[Picture]:
+    def _frames(self, lq: FrameSource) -> Iterator[Picture]:
         frames, side = len(lq.names), self.smallest_side
         height, width = max(lq.height, side), max(lq.width, side)
         plan = TilePlan(

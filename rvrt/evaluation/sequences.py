@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from rvrt.errors import EvaluationError
 from rvrt.evaluation.protocol import PUBLISHED_VIMEO, published_for
-from rvrt.restoration.media import FolderReader, Frame, FrameReader
 from vimeo_tools import downscale
+from vimeo_tools.data.pictures import ArraySequence, Frame, FrameSource, PictureSequence
 from vimeo_tools.data.septuplets import (
     CENTRE_FRAME,
     FRAME_NUMBERS,
@@ -50,8 +50,8 @@ class Sequence:
     """
 
     key: str
-    lq: FrameReader
-    gt: FrameReader
+    lq: FrameSource
+    gt: FrameSource
     measured: tuple[int, ...]
     mirrored: bool
 
@@ -98,24 +98,10 @@ class SequenceSet:
         return str(self.source["lq"]).startswith(_MADE)
 
 
-class ArrayReader:
-    """(T, H, W, 3) uint8 in memory. See FrameReader."""
-
-    def __init__(self, frames: Frame):
-        self._frames = frames
-        count, self.height, self.width, _ = frames.shape
-        self.names = [f"{index:08d}" for index in range(count)]
-        self.identity: list[Any] = list(frames.shape)
-
-    def read(self, start: int, stop: int) -> Frame:
-        """See FrameReader."""
-        return self._frames[start:stop]
-
-
 class ShrunkReader:
-    """LQ frames made from GT as they are read. See FrameReader."""
+    """LQ frames made from GT as they are read. See FrameSource."""
 
-    def __init__(self, gt: FrameReader, convention: Convention):
+    def __init__(self, gt: FrameSource, convention: Convention):
         if gt.height % SCALE or gt.width % SCALE:
             raise EvaluationError(
                 f"GT frames of {gt.width}x{gt.height}: no multiple of {SCALE}; crop them, or give "
@@ -128,7 +114,7 @@ class ShrunkReader:
         self.identity = [*gt.identity, convention]
 
     def read(self, start: int, stop: int) -> Frame:
-        """See FrameReader."""
+        """See FrameSource."""
         return np.stack([downscale(f, SCALE, self._convention) for f in self._gt.read(start, stop)])
 
 
@@ -196,8 +182,8 @@ def open_septuplets_at(
     return SequenceSet(source.keys, read, _source(gt, lq, convention), protocol, PUBLISHED_VIMEO)
 
 
-def _reader(frames: NDArray[np.uint8]) -> ArrayReader:
-    return ArrayReader(np.ascontiguousarray(frames.transpose(0, 2, 3, 1)))
+def _reader(frames: NDArray[np.uint8]) -> ArraySequence:
+    return ArraySequence(np.ascontiguousarray(frames.transpose(0, 2, 3, 1)))
 
 
 def _source(gt: Path, lq: Path | None, convention: Convention) -> dict[str, Any]:
@@ -243,11 +229,11 @@ def open_folders(
         )
 
     def read(key: str) -> Sequence:
-        truth = FolderReader(gt_folders[key])
+        truth = PictureSequence(gt_folders[key])
         if lq is None:
-            small: FrameReader = ShrunkReader(FolderReader(gt_folders[key]), convention)
+            small: FrameSource = ShrunkReader(PictureSequence(gt_folders[key]), convention)
         else:
-            small = FolderReader(lq_folders[key])
+            small = PictureSequence(lq_folders[key])
         _check_names(key, small.names, truth.names)
         return Sequence(key, small, truth, tuple(range(len(truth.names))), mirrored=False)
 

@@ -1,123 +1,47 @@
-"""Frames in and out: folders of pictures, and video files by way of PyAV (an optional extra)."""
+"""Restored frames written: single pictures, and H.264 with the sound of another file."""
 
-import importlib
-import re
-from collections.abc import Iterable, Iterator
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
-from itertools import pairwise
 from pathlib import Path
-from types import ModuleType
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from rvrt.errors import RestoreError
+from vimeo_tools.data.pictures import Frame, FrameSource, PictureSequence
+from vimeo_tools.data.video import VideoSequence, import_av
 from vimeo_tools.running.atomic import whole_file
 
-Frame = NDArray[np.uint8]
-
-_PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov")
 # x264's scale of loss; 14 keeps what a network added, at some three times the size of the usual 23.
-_VIDEO_OPTIONS = {"crf": "14", "preset": "medium"}
+# Chroma, coded coarser by default, drifts by a tenth of a level on smooth pictures.
+_VIDEO_OPTIONS = {"crf": "14", "preset": "medium", "x264-params": "chroma-qp-offset=-6"}
+# Rounded to nearest, without which all is half a level darker; chroma lies where H.264 has it when
+# nothing else is said, on the left of its two columns and between its two rows.
+_TO_YUV = (
+    "out_color_matrix=bt709:out_range=tv:out_h_chr_pos=0:out_v_chr_pos=128:"
+    "flags=bilinear+accurate_rnd+full_chroma_int+full_chroma_inp"
+)
 _BT709 = 1
-_UNSPECIFIED = 2
-_HD_HEIGHT = 720
+_LIMITED = 1
+_TICKS = 90_000  # a second, where frames do not follow a rate
 
 
-class FrameReader(Protocol):
-    """Frames of one size, read in order.
-
-    Attributes:
-        names: one for each frame, without a suffix.
-        height: of every frame.
-        width: of every frame.
-        identity: JSON-like value that changes when the input does.
-    """
-
-    names: list[str]
-    height: int
-    width: int
-    identity: list[Any]
-
-    def read(self, start: int, stop: int) -> Frame:
-        """(stop - start, H, W, 3) uint8 RGB; `start` never falls from call to call.
-
-        Raises:
-            RestoreError: a frame is damaged or differs from the first in size.
-        """
-        ...
-
-
-def open_frames(path: Path) -> FrameReader:
+def open_frames(path: Path) -> FrameSource:
     """The frames of a folder of pictures or of a video file.
 
     Raises:
-        RestoreError: there is nothing to read, or PyAV is needed and not installed.
+        RestoreError: there is no such path.
+        FrameError: the folder holds no pictures, or its first is damaged.
+        VideoError: the file is no video, or PyAV is not installed.
     """
     if path.is_dir():
-        return FolderReader(path)
+        return PictureSequence(path)
     if path.is_file():
-        return VideoReader(path)
+        return VideoSequence(path)
     raise RestoreError(f"{path}: no such folder or video file")
-
-
-class FolderReader:
-    """Pictures of a folder, in the order of the numbers in their names. See FrameReader."""
-
-    def __init__(self, folder: Path):
-        self._paths = sorted(
-            (
-                path
-                for path in folder.iterdir()
-                if path.suffix.lower() in _PICTURES and not path.name.startswith(".")
-            ),
-            key=lambda path: _natural(path.stem),
-        )
-        if not self._paths:
-            raise RestoreError(f"{folder}: no pictures ({', '.join(sorted(_PICTURES))})")
-        self.names = [path.stem for path in self._paths]
-        twice = [name for name, following in pairwise(self.names) if name == following]
-        if twice:
-            raise RestoreError(f"{folder}: two pictures are called {twice[0]}; keep one of them")
-        self.height, self.width, _ = read_picture(self._paths[0]).shape
-        self.identity = [[path.name, path.stat().st_size] for path in self._paths]
-
-    def read(self, start: int, stop: int) -> Frame:
-        """See FrameReader."""
-        frames = [read_picture(path) for path in self._paths[start:stop]]
-        for frame, path in zip(frames, self._paths[start:stop], strict=True):
-            if frame.shape[:2] != (self.height, self.width):
-                raise RestoreError(
-                    f"{path}: {frame.shape[1]}x{frame.shape[0]}, but the first frame is "
-                    f"{self.width}x{self.height}; one run takes frames of one size"
-                )
-        return np.stack(frames)
-
-
-def _natural(name: str) -> tuple[list[Any], str]:
-    """Sorts frame_2 before frame_10."""
-    parts = re.split(r"(\d+)", name)
-    return [int(part) if part.isdigit() else part for part in parts], name
-
-
-def read_picture(path: Path) -> Frame:
-    """(H, W, 3) uint8 RGB of any 8-bit picture that is opaque.
-
-    Raises:
-        RestoreError: damaged, of more than 8 bits, or transparent.
-    """
-    try:
-        with Image.open(path) as image:
-            if image.mode not in ("RGB", "RGBA", "L", "P", "1"):
-                raise RestoreError(f"{path}: pixels of kind {image.mode}; save it as 8-bit RGB")
-            if image.has_transparency_data and image.convert("RGBA").getextrema()[3] != (255, 255):
-                raise RestoreError(f"{path}: is transparent; save it without alpha")
-            return np.asarray(image.convert("RGB"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise RestoreError(f"{path}: cannot be read as a picture: {error}") from error
 
 
 def save_picture(path: Path, frame: Frame) -> None:
@@ -130,110 +54,41 @@ def save_picture(path: Path, frame: Frame) -> None:
         Image.fromarray(frame).save(part, format="PNG", compress_level=3)
 
 
-def require_pyav(path: Path) -> ModuleType:
-    """PyAV, for reading or writing a video.
+def write_video(
+    path: Path,
+    frames: Iterable[Frame],
+    rate: Fraction,
+    sound: Path | None = None,
+    times: Sequence[Fraction] | None = None,
+) -> None:
+    """Encode frames as H.264 of BT.709 in the limited range, with the sound of another file.
+
+    Args:
+        path: of the video; its suffix says which container.
+        frames: (H, W, 3) uint8 RGB each, of even sides.
+        rate: frames a second.
+        sound: a file whose sound streams are copied.
+        times: seconds at which frames are shown, where they do not follow the rate.
 
     Raises:
-        RestoreError: it is not installed; says how.
-    """
-    try:
-        return importlib.import_module("av")
-    except ImportError:
-        raise RestoreError(
-            f"{path}: video files need PyAV: pip install 'vimeo-tools[video]'; or give a folder "
-            "of frames"
-        ) from None
-
-
-class VideoReader:
-    """The first video stream of a file, decoded in order. See FrameReader.
-
-    Attributes:
-        rate: frames a second, the average where it varies.
-    """
-
-    def __init__(self, path: Path):
-        self._path = path
-        self._av = require_pyav(path)
-        count, self.height, self.width, self.rate = self._measure()
-        self.names = [f"{index:08d}" for index in range(count)]
-        self.identity = [path.name, path.stat().st_size, count]
-        self._frames = self._decode()
-        self._next = 0
-        self._kept: dict[int, Frame] = {}
-
-    def _measure(self) -> tuple[int, int, int, Fraction]:
-        # Containers are often wrong about the number of frames, so they are counted.
-        count, height, width = 0, 0, 0
-        for frame, stream in self._pictures():
-            if count == 0:
-                height, width = _upright(frame, np.empty((frame.height, frame.width))).shape
-                rate = stream.average_rate or Fraction(25)
-            count += 1
-        if count == 0:
-            raise RestoreError(f"{self._path}: no video in it")
-        return count, height, width, rate
-
-    def _pictures(self) -> Iterator[tuple[Any, Any]]:
-        try:
-            with self._av.open(str(self._path)) as container:
-                if not container.streams.video:
-                    raise RestoreError(f"{self._path}: no video in it")
-                stream = container.streams.video[0]
-                stream.thread_type = "AUTO"
-                for frame in container.decode(stream):
-                    yield frame, stream
-        except self._av.error.FFmpegError as error:
-            raise RestoreError(f"{self._path}: cannot be read as video: {error}") from error
-
-    def _decode(self) -> Iterator[Frame]:
-        for frame, _ in self._pictures():
-            # Films without a mark follow their size: BT.709 from HD on, BT.601 below.
-            unmarked = frame.colorspace == _UNSPECIFIED and frame.height >= _HD_HEIGHT
-            source = "ITU709" if unmarked else None
-            yield _upright(
-                frame, frame.reformat(format="rgb24", src_colorspace=source).to_ndarray()
-            )
-
-    def read(self, start: int, stop: int) -> Frame:
-        """See FrameReader."""
-        self._kept = {index: frame for index, frame in self._kept.items() if index >= start}
-        while self._next < stop:
-            frame = next(self._frames, None)
-            if frame is None or frame.shape[:2] != (self.height, self.width):
-                raise RestoreError(
-                    f"{self._path}: frame {self._next} is missing or of another size"
-                )
-            if self._next >= start:
-                self._kept[self._next] = frame
-            self._next += 1
-        return np.stack([self._kept[index] for index in range(start, stop)])
-
-
-def _upright(frame: Any, picture: NDArray[Any]) -> NDArray[Any]:
-    """Telephones store pictures lying down and note by how much to turn them."""
-    return np.rot90(picture, round(frame.rotation / 90))
-
-
-def write_video(path: Path, frames: Iterable[Frame], rate: Fraction, sound: Path | None) -> None:
-    """Encode (H, W, 3) uint8 RGB frames as H.264, with the sound streams of another file.
-
-    Raises:
-        RestoreError: PyAV is missing, or the container cannot hold the sound.
+        RestoreError: the container cannot hold the sound, or a frame cannot be encoded.
+        VideoError: PyAV is not installed.
         OutputError: it cannot be written.
     """
-    av = require_pyav(path)
+    av = import_av(path)
+    tick = 1 / rate if times is None else Fraction(1, _TICKS)
     try:
         with whole_file(path) as part, av.open(str(part), "w") as out:
             stream = out.add_stream("libx264", rate=rate, options=_VIDEO_OPTIONS)
+            stream.codec_context.time_base = tick
             copied = _Sound(av, sound, out)
             for index, frame in enumerate(frames):
                 if index == 0:
                     _describe(stream, *frame.shape[:2])
-                copied.mux_until(index / rate)
-                picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
-                picture = picture.reformat(format="yuv420p", dst_colorspace="ITU709")
-                out.mux(stream.encode(picture))
+                    converter = _Converter(av, *frame.shape[:2], tick)
+                seconds = index / rate if times is None else times[index]
+                copied.mux_until(seconds)
+                out.mux(stream.encode(converter.yuv(frame, round(seconds / tick))))
             out.mux(stream.encode(None))
             copied.mux_until(None)
     except av.error.FFmpegError as error:
@@ -242,22 +97,46 @@ def write_video(path: Path, frames: Iterable[Frame], rate: Fraction, sound: Path
         ) from error
 
 
+class _Converter:
+    """RGB frames of one size to YUV 4:2:0."""
+
+    def __init__(self, av: Any, height: int, width: int, tick: Fraction) -> None:
+        self._av, self._tick = av, tick
+        self._graph = av.filter.Graph()
+        chain = [
+            self._graph.add_buffer(
+                width=width, height=height, format=av.VideoFormat("rgb24"), time_base=tick
+            ),
+            self._graph.add("scale", _TO_YUV),
+            self._graph.add("format", "yuv420p"),
+            self._graph.add("buffersink"),
+        ]
+        self._graph.link_nodes(*chain).configure()
+
+    def yuv(self, frame: Frame, ticks: int) -> Any:
+        picture = self._av.VideoFrame.from_ndarray(frame, format="rgb24")
+        picture.pts, picture.time_base = ticks, self._tick
+        self._graph.push(picture)
+        return self._graph.pull()
+
+
 def _describe(stream: Any, height: int, width: int) -> None:
     stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
     context = stream.codec_context
     context.color_primaries = context.color_trc = context.colorspace = _BT709
-    context.color_range = 1
+    context.color_range = _LIMITED
 
 
 class _Sound:
     """Copies packets of sound beside the pictures, in time."""
 
-    def __init__(self, av: ModuleType, path: Path | None, out: Any):
+    def __init__(self, av: Any, path: Path | None, out: Any) -> None:
         self._out = out
         self._packets: Iterator[Any] = iter(())
         self._waiting: Any = None
         if path is not None:
             container = av.open(str(path))
+            self._begin = Fraction(container.start_time or 0, av.time_base)
             self._streams = {
                 stream.index: out.add_stream_from_template(stream)
                 for stream in container.streams.audio
@@ -266,15 +145,18 @@ class _Sound:
                 self._packets = container.demux(container.streams.audio)
 
     def mux_until(self, seconds: Fraction | None) -> None:
-        """Write packets up to a time, or all that are left."""
+        """Write packets up to a time from the beginning of the file, or all that are left."""
         while True:
             packet = self._waiting or next(self._packets, None)
             self._waiting = packet
             if packet is None:
                 return
             if packet.dts is not None:
-                if seconds is not None and packet.dts * packet.time_base > seconds:
+                if seconds is not None and packet.dts * packet.time_base - self._begin > seconds:
                     return
+                shift = round(self._begin / packet.time_base)
+                packet.dts -= shift
+                packet.pts = packet.dts if packet.pts is None else packet.pts - shift
                 packet.stream = self._streams[packet.stream.index]
                 self._out.mux(packet)
             self._waiting = None

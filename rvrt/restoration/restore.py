@@ -22,12 +22,7 @@ from rvrt.config.network import NetworkConfig, RVRTConfig
 from rvrt.errors import RestoreError
 from rvrt.restoration.media import (
     VIDEO_SUFFIXES,
-    Frame,
-    FrameReader,
-    VideoReader,
     open_frames,
-    read_picture,
-    require_pyav,
     save_picture,
     write_video,
 )
@@ -41,6 +36,8 @@ from rvrt.restoration.tiling import (
     restored_frames,
     spans_for,
 )
+from vimeo_tools.data.pictures import Frame, FrameSource, read_picture
+from vimeo_tools.data.video import VideoSequence, import_av
 from vimeo_tools.running.atomic import remove_parts, whole_file
 
 MemoryModel = Callable[[int, int, int], float]
@@ -183,7 +180,7 @@ def restore(job: Job, run: Run, config: NetworkConfig, network_bytes: MemoryMode
     return Summary(len(missing), len(paths) - len(missing))
 
 
-def padded_clip(reader: FrameReader, start: int, stop: int, side: int) -> Picture:
+def padded_clip(reader: FrameSource, start: int, stop: int, side: int) -> Picture:
     """Frames as the network takes them: (stop - start, 3, H, W) float32 in 0..1.
 
     Past the last frame comes the one before it, as in a mirror; frames smaller than `side` grow by
@@ -212,7 +209,7 @@ def _check_target(job: Job) -> None:
     if job.target.suffix.lower() in _OTHER_VIDEOS:
         raise RestoreError(f"{job.target}: videos are written as {', '.join(VIDEO_SUFFIXES)}")
     if job.makes_video:
-        require_pyav(job.target)
+        import_av(job.target)
         if job.target.exists():
             raise RestoreError(f"{job.target}: exists; remove it or choose another name")
     if job.source.resolve() == job.folder.resolve():
@@ -221,7 +218,7 @@ def _check_target(job: Job) -> None:
         raise RestoreError(f"{job.folder}: is a file, need a folder, or a video file's name")
 
 
-def _claim_folder(job: Job, reader: FrameReader) -> None:
+def _claim_folder(job: Job, reader: FrameSource) -> None:
     """Make the folder ours, or find that it is, so that frames of two jobs never mix."""
     mark = {
         "weights": zlib.crc32(job.weights.read_bytes()),
@@ -258,8 +255,11 @@ def _zeros_within(job: Job) -> Callable[[tuple[int, ...]], Picture]:
     return zeros
 
 
-def _encode(job: Job, reader: FrameReader, paths: list[Path]) -> None:
-    rate = reader.rate if isinstance(reader, VideoReader) else job.rate
-    sound = job.source if isinstance(reader, VideoReader) and job.sound else None
-    write_video(job.target, map(read_picture, paths), rate, sound)
+def _encode(job: Job, reader: FrameSource, paths: list[Path]) -> None:
+    frames = map(read_picture, paths)
+    if isinstance(reader, VideoSequence):
+        sound = job.source if job.sound else None
+        write_video(job.target, frames, reader.rate, sound, reader.times)
+    else:
+        write_video(job.target, frames, job.rate)
     shutil.rmtree(job.folder)

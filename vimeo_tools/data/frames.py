@@ -10,12 +10,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
-
 from vimeo_tools.data.lists import read_list
 from vimeo_tools.data.lmdb_store import LmdbReader
+from vimeo_tools.data.pictures import Frame, decode_picture, find_pictures
 from vimeo_tools.data.png import decode_png, read_file
 from vimeo_tools.data.septuplets import (
     FRAME_NUMBERS,
@@ -29,24 +26,22 @@ from vimeo_tools.degradations import Degradation, choose_degradation, from_recor
 from vimeo_tools.errors import FrameError, OutputError, SettingsError
 from vimeo_tools.running.records import read_record
 
-Frame = npt.NDArray[np.uint8]
-_PICTURE_SUFFIXES = {".png", ".bmp", ".tif", ".tiff"}
 _NAMES = KEY_PROFILES["basicsr"]
 
 
-class FrameSource(Protocol):
+class FrameStore(Protocol):
     """Frames by name; may be pickled and used in several processes."""
 
     def groups(self) -> list[list[str]]:
         """The names of all frames that should be there, clip by clip."""
         ...
 
-    def read(self, name: str) -> Frame:
+    def frame(self, name: str) -> Frame:
         """(H, W, 3) uint8, or (H, W) from a plain folder; a FrameError if it is not to be had."""
         ...
 
     def where(self, name: str) -> str:
-        """The file or record that `read` reads, for messages."""
+        """The file or record that holds it, for messages."""
         ...
 
 
@@ -65,13 +60,13 @@ class SeptupletFolder:
         self.root = root
 
     def groups(self) -> list[list[str]]:
-        """As `FrameSource.groups`."""
+        """As `FrameStore.groups`."""
         lists = [split_list_path(self.root.parent, split) for split in SPLITS]
         keys = merge_keys(read_list(path).keys for path in lists if path.is_file())
         return [clip_names(key) for key in keys or find_keys(self.root)]
 
-    def read(self, name: str) -> Frame:
-        """As `FrameSource.read`."""
+    def frame(self, name: str) -> Frame:
+        """As `FrameStore.frame`."""
         return decode_png(self.read_data(name))
 
     def read_data(self, name: str) -> bytes:
@@ -79,7 +74,7 @@ class SeptupletFolder:
         return read_file(self._path(name))
 
     def where(self, name: str) -> str:
-        """As `FrameSource.where`."""
+        """As `FrameStore.where`."""
         return str(self._path(name))
 
     def _path(self, name: str) -> Path:
@@ -94,14 +89,14 @@ class LmdbFrames:
         self._reader = LmdbReader(folder)
 
     def groups(self) -> list[list[str]]:
-        """As `FrameSource.groups`: the frames that meta_info.txt names."""
+        """As `FrameStore.groups`: the frames that meta_info.txt names."""
         clips: dict[str, list[int]] = {}
         for key, number in self._reader.frames():
             clips.setdefault(key, []).append(number)
         return [clip_names(key, numbers) for key, numbers in clips.items()]
 
-    def read(self, name: str) -> Frame:
-        """As `FrameSource.read`."""
+    def frame(self, name: str) -> Frame:
+        """As `FrameStore.frame`."""
         return decode_png(self.read_data(name))
 
     def read_data(self, name: str) -> bytes:
@@ -109,7 +104,7 @@ class LmdbFrames:
         return self._reader.read(*_NAMES.parse(name))
 
     def where(self, name: str) -> str:
-        """As `FrameSource.where`."""
+        """As `FrameStore.where`."""
         return f"{self._folder}, record {self._reader.profile.key(*_NAMES.parse(name))!r}"
 
 
@@ -133,7 +128,7 @@ class LqFromGt:
     """
 
     def __init__(
-        self, gt: FrameSource, scale: int = 4, degradation: str | Degradation = "bicubic"
+        self, gt: FrameStore, scale: int = 4, degradation: str | Degradation = "bicubic"
     ) -> None:
         self._degradation = choose_degradation(degradation)
         self._degradation.check_scale(scale)
@@ -142,19 +137,19 @@ class LqFromGt:
         self.margin = self._degradation.margin(scale)
 
     def groups(self) -> list[list[str]]:
-        """As `FrameSource.groups`: those of GT."""
+        """As `FrameStore.groups`: those of GT."""
         return self._gt.groups()
 
-    def read(self, name: str) -> Frame:
-        """As `FrameSource.read`."""
-        return self.shrink(self._gt.read(name))
+    def frame(self, name: str) -> Frame:
+        """As `FrameStore.frame`."""
+        return self.shrink(self._gt.frame(name))
 
     def shrink(self, gt_frame: Frame) -> Frame:
-        """What `read` returns, for a caller that has the GT frame already."""
+        """What `frame` returns, for a caller that has the GT frame already."""
         return self._degradation.apply(gt_frame, self._scale)
 
     def where(self, name: str) -> str:
-        """As `FrameSource.where`: the GT frame."""
+        """As `FrameStore.where`: the GT frame."""
         return self._gt.where(name)
 
 
@@ -167,28 +162,22 @@ class PictureFolder:
     """
 
     def __init__(self, root: Path, name_end: str = "") -> None:
-        paths = [path for path in root.iterdir() if path.suffix.lower() in _PICTURE_SUFFIXES]
+        paths = find_pictures(root)
         cut = name_end if all(path.stem.endswith(name_end) for path in paths) else ""
-        self._paths = {path.stem.removesuffix(cut): path for path in sorted(paths)}
+        self._paths = {path.stem.removesuffix(cut): path for path in paths}
 
     def groups(self) -> list[list[str]]:
-        """As `FrameSource.groups`: each picture by itself."""
+        """As `FrameStore.groups`: each picture by itself."""
         return [[name] for name in self._paths]
 
-    def read(self, name: str) -> Frame:
-        """As `FrameSource.read`."""
+    def frame(self, name: str) -> Frame:
+        """As `FrameStore.frame`."""
         if name not in self._paths:
             raise FrameError("there is no picture of that name")
-        try:
-            with Image.open(self._paths[name]) as image:
-                if image.mode not in ("RGB", "L"):
-                    raise FrameError(f"the picture is of mode {image.mode}, need 8-bit RGB or grey")
-                return np.asarray(image)
-        except (OSError, SyntaxError, UnidentifiedImageError) as error:
-            raise FrameError(f"the picture cannot be decoded: {error}") from None
+        return decode_picture(self._paths[name])
 
     def where(self, name: str) -> str:
-        """As `FrameSource.where`."""
+        """As `FrameStore.where`."""
         return str(self._paths.get(name, name))
 
 
@@ -208,7 +197,7 @@ def recorded_degradation(lq: Path) -> tuple[Degradation, int] | None:
         raise OutputError(f"{lq}: its record cannot be understood: {error}") from None
 
 
-def open_source(path: Path, name_end: str = "") -> FrameSource:
+def open_source(path: Path, name_end: str = "") -> FrameStore:
     """The source that lies at ``path``, of whichever kind it is.
 
     Raises:

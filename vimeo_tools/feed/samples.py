@@ -12,7 +12,6 @@ import numpy.typing as npt
 
 from vimeo_tools.data.frames import (
     ClipFrames,
-    Frame,
     LmdbFrames,
     LqFromGt,
     SeptupletFolder,
@@ -21,6 +20,7 @@ from vimeo_tools.data.frames import (
     recorded_degradation,
 )
 from vimeo_tools.data.lists import read_list
+from vimeo_tools.data.pictures import Frame
 from vimeo_tools.data.png import Box, Decoder, FrameSize, decode_png, decode_with_pillow
 from vimeo_tools.data.septuplets import FRAME_NUMBERS, FRAMES_PER_CLIP, merge_keys
 from vimeo_tools.degradations import Degradation, choose_degradation
@@ -212,7 +212,7 @@ def _open(path: Path) -> ClipFrames:
 
 def _size(source: ClipFrames | LqFromGt, name: str) -> FrameSize:
     with _naming(source, name):
-        return FrameSize(*source.read(name).shape[:2])
+        return FrameSize(*source.frame(name).shape[:2])
 
 
 class _Part(NamedTuple):

@@ -11,8 +11,7 @@ import numpy as np
 from PIL import Image
 
 from vimeo_tools.data.frames import (
-    Frame,
-    FrameSource,
+    FrameStore,
     LmdbFrames,
     SeptupletFolder,
     clip_names,
@@ -21,6 +20,7 @@ from vimeo_tools.data.frames import (
 )
 from vimeo_tools.data.lists import read_list
 from vimeo_tools.data.lmdb_store import META_INFO_NAME
+from vimeo_tools.data.pictures import Frame
 from vimeo_tools.data.png import FrameSize
 from vimeo_tools.data.septuplets import FRAME_NUMBERS, SPLITS, merge_keys, split_list_path
 from vimeo_tools.degradations import DEGRADATIONS, Bicubic, Degradation, choose_degradation
@@ -139,8 +139,8 @@ def _sampled(groups: list[list[str]], sample: int | None) -> list[list[str]]:
 
 
 def _choose(
-    gt: FrameSource,
-    lq: FrameSource,
+    gt: FrameStore,
+    lq: FrameStore,
     roots: tuple[Path, Path],
     clip_list: str | Path | None,
     result: Verification,
@@ -169,19 +169,19 @@ def _choose(
     return [clip_names(key, numbers) for key in keys]
 
 
-def _is_database(source: FrameSource) -> bool:
+def _is_database(source: FrameStore) -> bool:
     return isinstance(source, LmdbFrames)
 
 
-def _numbers(source: FrameSource) -> set[int]:
+def _numbers(source: FrameStore) -> set[int]:
     """The frame numbers that a source of septuplets holds at all."""
     return {int(name[-1]) for group in source.groups() for name in group}
 
 
 def _without_gt(
     groups: list[list[str]],
-    gt: FrameSource,
-    lq: FrameSource,
+    gt: FrameStore,
+    lq: FrameStore,
     lq_root: Path,
     result: Verification,
 ) -> list[Failure]:
@@ -203,8 +203,8 @@ def _without_gt(
 
 
 def _check_group(
-    gt_source: FrameSource,
-    lq_source: FrameSource,
+    gt_source: FrameStore,
+    lq_source: FrameStore,
     roots: tuple[str, str],
     scale: int,
     candidates: Mapping[str, Degradation],
@@ -214,9 +214,9 @@ def _check_group(
     for name in names:
         root = roots[0]
         try:
-            gt = gt_source.read(name)
+            gt = gt_source.frame(name)
             root = roots[1]
-            lq = lq_source.read(name)
+            lq = lq_source.frame(name)
             checks.append(_check_frame(name, gt, lq, scale, candidates))
         except FrameError as error:
             failures.append(Failure(f"{root}/{name}", str(error)))
@@ -271,10 +271,10 @@ _OTHER_MAKERS: dict[str, Callable[[Frame, int], Frame]] = {
 
 
 def _name_maker(
-    gt_source: FrameSource, lq_source: FrameSource, scale: int, names: Sequence[str]
+    gt_source: FrameStore, lq_source: FrameStore, scale: int, names: Sequence[str]
 ) -> str | None:
     """Which known maker gives all these frames exactly."""
-    pairs = [(gt_source.read(name), lq_source.read(name)) for name in names]
+    pairs = [(gt_source.frame(name), lq_source.frame(name)) for name in names]
     ours = {str(made): made.apply for made in DEGRADATIONS.values() if scale in made.scales}
     for maker, make in {**_OTHER_MAKERS, **ours}.items():
         if pairs and all(np.array_equal(make(gt, scale), lq) for gt, lq in pairs):

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from tqdm import tqdm
 
+from vimeo_tools.data.pictures import Frame
 from vimeo_tools.data.png import FrameSize, encode_png
 from vimeo_tools.data.septuplets import (
     FRAME_NUMBERS,
@@ -26,6 +26,7 @@ from vimeo_tools.data.septuplets import (
     numbered_keys,
     write_split_lists,
 )
+from vimeo_tools.data.video import VideoPictures, import_av
 from vimeo_tools.errors import SettingsError, VideoError
 from vimeo_tools.resize.matlab import imresize
 from vimeo_tools.running.atomic import remove_parts, write_file
@@ -33,7 +34,6 @@ from vimeo_tools.running.failures import Failure
 from vimeo_tools.running.jobs import Outcome, Summary
 from vimeo_tools.running.records import claim
 
-Frame = npt.NDArray[np.uint8]
 # Room for this many clips before the folder number of the next video.
 _FOLDERS_PER_VIDEO = 10
 
@@ -83,7 +83,7 @@ def cut_videos(
         VideoError: PyAV is not installed.
         OutputError: ``root`` holds something else, or the disk is full.
     """
-    _import_av()
+    import_av()
     names = [f"{video.name} ({video.stat().st_size} bytes)" for video in videos if video.is_file()]
     claim(root, {"cut_from": names, **asdict(settings)})
     summary = Summary()
@@ -158,18 +158,10 @@ def _write_clip(
 
 def _frames_of(video: Path, scene_threshold: float) -> Iterator[tuple[Frame, bool]]:
     """((H, W, 3) uint8, whether a scene begins with it) for each frame."""
-    av = _import_av()
-    try:
-        with av.open(str(video)) as container:
-            if not container.streams.video:
-                raise VideoError("the file holds no video")
-            stream = container.streams.video[0]
-            stream.thread_type = "AUTO"
-            cuts = _SceneCuts(av, stream, scene_threshold)
-            for frame in container.decode(stream):
-                yield frame.to_ndarray(format="rgb24"), cuts.begins_with(frame)
-    except (av.error.FFmpegError, OSError) as error:
-        raise VideoError(f"cannot be read as a video: {error}") from None
+    with VideoPictures(video) as pictures:
+        cuts = _SceneCuts(pictures.av, pictures.stream, scene_threshold)
+        for picture in pictures:
+            yield pictures.rgb(picture), cuts.begins_with(picture)
 
 
 class _SceneCuts:
@@ -207,12 +199,3 @@ def _cover_and_crop(frame: Frame, size: FrameSize) -> Frame:
         frame = imresize(frame, (rows, columns))
     top, left = (rows - size.height) // 2, (columns - size.width) // 2
     return np.ascontiguousarray(frame[top : top + size.height, left : left + size.width])
-
-
-def _import_av() -> Any:
-    try:
-        import av
-        import av.filter
-    except ImportError:
-        raise VideoError("videos need PyAV: pip install 'vimeo-tools[video]'") from None
-    return av

@@ -13,10 +13,11 @@ from rvrt.cli.evaluate import main
 from rvrt.config.network import MODEL_PRESETS
 from rvrt.evaluation.metrics import measure
 from rvrt.models import build_network
-from rvrt.restoration.media import read_picture, save_picture
+from rvrt.restoration.media import save_picture
 from rvrt.weights.checkpoint import Record, save_weights
 from tests.rvrt.conftest import ROOT, randomise
 from vimeo_tools import downscale, imresize
+from vimeo_tools.data.pictures import read_picture
 from vimeo_tools.data.png import FrameSize
 from vimeo_tools.preparation.synthetic import synthesize
 

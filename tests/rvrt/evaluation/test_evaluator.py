@@ -10,9 +10,10 @@ from rvrt.evaluation.evaluator import Job, Restorer, evaluate, measure_sequence
 from rvrt.evaluation.metrics import measure
 from rvrt.evaluation.protocol import quantise, restore_septuplet
 from rvrt.evaluation.results import METRICS, read_records
-from rvrt.evaluation.sequences import ArrayReader, Sequence, open_folders, open_vimeo
-from rvrt.restoration.media import read_picture, save_picture
+from rvrt.evaluation.sequences import Sequence, open_folders, open_vimeo
+from rvrt.restoration.media import save_picture
 from vimeo_tools import imresize
+from vimeo_tools.data.pictures import ArraySequence, read_picture
 from vimeo_tools.data.png import FrameSize
 from vimeo_tools.preparation.synthetic import synthesize
 
@@ -104,7 +105,7 @@ def test_tiles_are_bounded(twelve):
     vimeo = open_vimeo(twelve, "test")
     lq = np.zeros((7, 40, 100, 3), np.uint8)
     gt = np.zeros((1, 160, 400, 3), np.uint8)
-    sequence = Sequence(vimeo.keys[0], ArrayReader(lq), ArrayReader(gt), (3,), mirrored=True)
+    sequence = Sequence(vimeo.keys[0], ArraySequence(lq), ArraySequence(gt), (3,), mirrored=True)
     seen = []
 
     def run(clip, rows, columns):

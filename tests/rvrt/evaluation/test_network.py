@@ -8,10 +8,11 @@ from rvrt.config.network import MODEL_PRESETS
 from rvrt.errors import CheckpointError
 from rvrt.evaluation.network import load_restorer, preset_of
 from rvrt.evaluation.protocol import restore_septuplet
-from rvrt.evaluation.sequences import ArrayReader, Sequence
+from rvrt.evaluation.sequences import Sequence
 from rvrt.models import build_network
 from rvrt.weights.checkpoint import Record, save_weights
 from tests.rvrt.conftest import randomise
+from vimeo_tools.data.pictures import ArraySequence
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +36,8 @@ def test_the_network_is_run_as_the_protocol_says(light):
         "preset": "rvrt-light-debug",
     }
     lq = np.random.default_rng(0).integers(0, 256, (7, 8, 12, 3), np.uint8)
-    gt = ArrayReader(np.zeros((1, 32, 48, 3), np.uint8))
-    sequence = Sequence("a", ArrayReader(lq), gt, (3,), mirrored=True)
+    gt = ArraySequence(np.zeros((1, 32, 48, 3), np.uint8))
+    sequence = Sequence("a", ArraySequence(lq), gt, (3,), mirrored=True)
     (centre,) = restorer.restore(sequence)
     model.set_train(False)
     expected = restore_septuplet(lambda x: model(Tensor(x)).asnumpy(), lq.transpose(0, 3, 1, 2))
