@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO ?= demo
+# A process for each processor, and the longest file not last.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test test-all lint bench clean
 
 # Made again when the dependencies or the compiled part change.
 $(VENV)/.installed: setup.cfg pyproject.toml setup.py $(wildcard vimeo_tools/resize/*.[ch])
@@ -13,7 +15,10 @@ $(VENV)/.installed: setup.cfg pyproject.toml setup.py $(wildcard vimeo_tools/res
 	touch $@
 
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest
+	$(PYTEST) -m 'not slow'
+
+test-all: $(VENV)/.installed
+	$(PYTEST) --durations 15
 
 demo: $(VENV)/.installed
 	PATH="$(abspath $(BIN)):$$PATH" sh docs/demo.sh $(DEMO)

@@ -1,5 +1,6 @@
 """Shared by all tests: where reference data lies, small septuplet folders, and the command."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,23 @@ GOLDENS = Path(__file__).resolve().parents[2] / "shared" / "goldens"
 SIZE = FrameSize(height=32, width=48)
 TRAIN = ["00001/0001", "00001/0002"]
 TEST = ["00001/0003"]
+
+
+def keep_to_own_processors():
+    """Under pytest-xdist each worker, with all that it starts, keeps to a share of the processors.
+
+    MindSpore's threads wait for each other by turning round. Where two workers do so on the same
+    processors, a forward pass takes twice the processor time.
+    """
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    if worker and hasattr(os, "sched_setaffinity"):
+        processors = sorted(os.sched_getaffinity(0))
+        count = int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+        first = int(worker.removeprefix("gw")) % len(processors)
+        os.sched_setaffinity(0, processors[first::count])
+
+
+keep_to_own_processors()  # before any test module loads MindSpore
 
 
 @pytest.fixture(scope="session")
