@@ -8,20 +8,23 @@ from collections.abc import Callable
 
 
 def measure(
-    candidates: dict[str, Callable[[], object]], rounds: int, calls: int = 1
+    candidates: dict[str, Callable[[], object]],
+    rounds: int,
+    calls: int = 1,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, float]:
-    """Median seconds of a call of each candidate.
+    """Median seconds of a call of each candidate, by ``clock``.
 
     Over ``rounds`` turns, each the mean of ``calls``, after a turn that is not counted.
     """
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
     for turn in range(rounds + 1):
         for name, call in candidates.items():
-            start = time.perf_counter()
+            start = clock()
             for _ in range(calls):
                 call()
             if turn:
-                seconds[name].append((time.perf_counter() - start) / calls)
+                seconds[name].append((clock() - start) / calls)
     return {name: statistics.median(times) for name, times in seconds.items()}
 
 

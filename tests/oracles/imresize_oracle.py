@@ -70,7 +70,8 @@ def taps_of(x, n, scale, method, antialiasing, border):
 def to_class(value, dtype):
     if dtype.kind == "f":
         return dtype.type(value)
-    return dtype.type(min(max(math.floor(value + 0.5), 0), np.iinfo(dtype).max))
+    away_from_zero = math.floor(value + 0.5) if value >= 0 else -math.floor(-value + 0.5)
+    return dtype.type(min(max(away_from_zero, np.iinfo(dtype).min), np.iinfo(dtype).max))
 
 
 def resize_axis(image, axis, length, scale, options):

@@ -154,7 +154,7 @@ def contributions(
     taps = np.arange(math.ceil(width) + 2, dtype=np.float64)
     one_based = left[:, None] + taps
     distance = u[:, None] - one_based
-    weights = scale * kernel(scale * distance) if widen else kernel(distance)
+    weights = np.asarray(scale * kernel(scale * distance) if widen else kernel(distance))
     if weights.shape != distance.shape:
         raise ValueError(
             f"kernel {kernel!r}: got {weights.shape} weights for {distance.shape} distances; "
