@@ -28,7 +28,7 @@ from vimeo_tools.cli.pack import pack_lmdb
 from vimeo_tools.cli.synthetic import synthesize_command
 from vimeo_tools.cli.verify import verify_command
 from vimeo_tools.cli.video import from_video
-from vimeo_tools.data.lists import ANNOTATION_FORMS
+from vimeo_tools.data.lists import ANNOTATION_FORMS, in_both
 from vimeo_tools.data.septuplets import GT_FOLDER
 from vimeo_tools.degradations import choose_degradation
 from vimeo_tools.errors import VimeoToolsError
@@ -141,6 +141,8 @@ def main(
             options[name] = options[name].absolute()
     lists = choose_lists(options["images_root"].parent, train_annotation, test_annotation)
     settings = PrepareSettings(lists=lists, degradation=made, **options)
+    if leak := in_both(lists):
+        click.echo(f"Warning: leak: {leak}", err=True)
     if dry_run:
         text = describe(settings)
         show(text, {"dry_run": text.splitlines()})

@@ -11,14 +11,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from vimeo_tools.data.files import read_regular
 from vimeo_tools.data.png import FrameSize, read_png_size
-from vimeo_tools.data.septuplets import FRAME_NUMBERS, FRAMES_PER_CLIP, check_key, frame_path
+from vimeo_tools.data.septuplets import (
+    FRAME_NUMBERS,
+    FRAMES_PER_CLIP,
+    SPLITS,
+    check_key,
+    frame_path,
+)
 from vimeo_tools.errors import AnnotationError, FrameError
 from vimeo_tools.running.atomic import write_text
 from vimeo_tools.running.failures import Failure
@@ -30,7 +37,10 @@ ANNOTATION_FORMS = {
     "mindediting": "{key} ({height}, {width}, 3)",
 }
 # What may follow the key; the key has its own check.
-_REST = re.compile(r"(\s+\d+)?(\s+\(\s*\d+\s*,\s*\d+\s*,\s*\d+\s*\))?")
+_REST = re.compile(r"(\s+[0-9]+)?(\s+\(\s*[0-9]+\s*,\s*[0-9]+\s*,\s*[0-9]+\s*\))?", re.ASCII)
+_LINE_END = re.compile(r"\r\n|\r|\n")
+_BLANKS = " \t"
+_LARGEST_LIST, _LONGEST_LINE = 2**25, 200  # a line of any form has at most some 40 characters
 
 
 class ClipList(NamedTuple):
@@ -75,6 +85,24 @@ def read_list(path: Path) -> ClipList:
     return ClipList(list(line_of_key), failures)
 
 
+def in_both(lists: Mapping[str, Path]) -> str | None:
+    """A warning where clips stand in the train list and in the test list; None otherwise.
+
+    Raises:
+        AnnotationError: as `read_list`.
+    """
+    if not lists.keys() >= set(SPLITS):
+        return None
+    train, test = (read_list(lists[split]).keys for split in SPLITS)
+    shared = sorted(set(train) & set(test))
+    if not shared:
+        return None
+    return (
+        f"{lists['train']} and {lists['test']}: {len(shared)} of {len(test)} test clips are "
+        f"trained on too, {shared[0]} for one; figures measured on them say nothing"
+    )
+
+
 def check_headers(
     gt_root: Path, keys: Sequence[str], size: FrameSize, executor: Executor | None = None
 ) -> list[Failure]:
@@ -112,19 +140,21 @@ def write_annotation(
 
 def _read_lines(path: Path) -> list[tuple[int, str]]:
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = read_regular(path, _LARGEST_LIST).decode("utf-8-sig")
     except FileNotFoundError:
         raise AnnotationError(f"{path}: there is no such list") from None
     except OSError as error:
         raise AnnotationError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise AnnotationError(f"{path}: is not a text file in UTF-8") from None
-    lines = enumerate((line.strip() for line in text.splitlines()), start=1)
+    lines = enumerate((line.strip(_BLANKS) for line in _LINE_END.split(text)), start=1)
     return [(number, line) for number, line in lines if line]
 
 
 def _parse_line(line: str) -> str:
-    key, *_ = line.split(maxsplit=1)
+    if len(line) > _LONGEST_LINE:
+        raise AnnotationError(f"the line has {len(line):,} characters, a clip key has 10")
+    key, *_ = line.split(maxsplit=1) or [line]
     check_key(key)
     if not _REST.fullmatch(line[len(key) :]):
         forms = ", ".join(

@@ -6,13 +6,14 @@ A database is built as ``NAME.lmdb.partial`` and gets its name when it is whole.
 from __future__ import annotations
 
 import contextlib
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import lmdb
 
+from vimeo_tools.data.files import read_regular
+from vimeo_tools.data.lmdb_file import LmdbFile
 from vimeo_tools.data.png import FrameSize
 from vimeo_tools.data.septuplets import KEY_PROFILES, KeyProfile
 from vimeo_tools.errors import AnnotationError, FrameError, LmdbError, OutputError
@@ -20,6 +21,8 @@ from vimeo_tools.errors import AnnotationError, FrameError, LmdbError, OutputErr
 META_INFO_NAME = "meta_info.txt"
 # Doubled as often as needed; the same steps whether a run was interrupted or not.
 _FIRST_MAP_SIZE = 1 << 30
+_LONGEST_META_INFO = 2**28
+_LONGEST_KEY = 511  # LMDB's limit
 
 
 class LmdbWriter:
@@ -44,10 +47,31 @@ class LmdbWriter:
         with contextlib.suppress(FileNotFoundError):
             (self._folder / "lock.mdb").unlink()
 
-    def keys(self) -> set[bytes]:
-        """Keys of all records that are there."""
-        with self._open() as env, env.begin() as transaction, transaction.cursor() as cursor:
-            return set(cursor.iternext(keys=True, values=False))
+    def keys(self, check: Callable[[bytes], object] | None = None) -> set[bytes]:
+        """Keys of all records that are there.
+
+        Args:
+            check: is given each value, and raises a FrameError where it is no whole picture.
+
+        Raises:
+            LmdbError: the database is damaged.
+        """
+        if not (self._folder / "data.mdb").exists():
+            return set()
+        file = LmdbFile(self._folder / "data.mdb")
+        file.check_free_pages()
+        found = set()
+        for key, value in file.items():
+            try:
+                if check is not None:
+                    check(value)
+            except FrameError as error:
+                raise LmdbError(
+                    f"{self._folder}: record {key!r} is damaged: {error}; what is there are "
+                    "copies: remove this folder and run the command again"
+                ) from None
+            found.add(key)
+        return found
 
     def put_all(self, records: Sequence[tuple[bytes, bytes]]) -> None:
         """Write (key, value) records in one transaction: all of them or none.
@@ -83,14 +107,13 @@ class LmdbWriter:
 class LmdbReader:
     """Frames of a database, each by clip key and number.
 
-    The handle is opened on first use, in the process that uses it, and shared by all readers of
-    the folder there: a reader may be pickled, or carried over a fork.
+    May be pickled, or carried over a fork.
 
     Args:
         folder: ``NAME.lmdb`` with ``data.mdb`` and ``meta_info.txt``.
 
     Raises:
-        LmdbError: there is no whole database.
+        LmdbError: there is no whole database, or it is cut short.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -99,7 +122,11 @@ class LmdbReader:
                 raise LmdbError(f"{folder}: holds no {name}, so it is not a whole frame database")
         self._folder = folder
         self._path = folder.resolve()
+        self._file: LmdbFile | None = LmdbFile(self._path / "data.mdb")
         self.profile = self._find_profile()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_file": None}
 
     def frames(self) -> Iterator[tuple[str, int]]:
         """(clip key, frame number) of each line of meta_info.txt.
@@ -121,20 +148,25 @@ class LmdbReader:
             LmdbError: the database cannot be opened, or is damaged at that place.
         """
         name = self.profile.key(key, number)
-        try:
-            with _environment(self._path).begin() as transaction:
-                value = transaction.get(name.encode("ascii"))
-        except lmdb.Error as error:
-            raise LmdbError(f"{self._folder}: {name!r} cannot be read: {error}") from None
+        value = self._opened().get(name.encode("ascii"))
         if value is None:
             raise FrameError(f"{self._folder}: has no record {name!r}")
-        return bytes(value)
+        return value
+
+    def _opened(self) -> LmdbFile:
+        if self._file is None:
+            self._file = LmdbFile(self._path / "data.mdb")
+        return self._file
 
     def _names(self) -> Iterator[str]:
-        with (self._folder / META_INFO_NAME).open(encoding="ascii", errors="replace") as lines:
-            for line in lines:
-                if line.strip():
-                    yield line.split(maxsplit=1)[0].removesuffix(".png")
+        path = self._folder / META_INFO_NAME
+        try:
+            text = read_regular(path, _LONGEST_META_INFO).decode("ascii", "replace")
+        except OSError as error:
+            raise LmdbError(f"{path}: cannot be read: {error.strerror}") from None
+        for line in text.split("\n"):
+            if line.strip():
+                yield line.split(maxsplit=1)[0].removesuffix(".png")[:_LONGEST_KEY]
 
     def _find_profile(self) -> KeyProfile:
         first = next(self._names(), "")
@@ -154,23 +186,3 @@ def meta_info_text(names: Sequence[str], size: FrameSize) -> str:
     Its last column is a compression level, which no reader uses; BasicSR's scripts write 1.
     """
     return "".join(f"{name}.png ({size.height},{size.width},3) 1\n" for name in names)
-
-
-# One environment may be open once in a process: folder -> (process, environment).
-_environments: dict[Path, tuple[int, Any]] = {}
-
-
-def _environment(path: Path) -> Any:
-    process, environment = _environments.get(path, (0, None))
-    if process == os.getpid():
-        return environment
-    if environment is not None:  # the parent's, carried over a fork
-        environment.close()
-    try:
-        environment = lmdb.open(
-            str(path), readonly=True, lock=False, readahead=False, meminit=False
-        )
-    except lmdb.Error as error:
-        raise LmdbError(f"{path}: cannot be opened: {error}") from None
-    _environments[path] = os.getpid(), environment
-    return environment

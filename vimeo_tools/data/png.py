@@ -19,11 +19,25 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from vimeo_tools.data.files import read_regular
 from vimeo_tools.errors import FrameError, SettingsError
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEADER_LENGTH = 33
 _RGB = 2
+# A frame of 8192x8192; Pillow warns from 89 million pixels on.
+_MOST_PIXELS = 2**26
+_MOST_BYTES = 2**28
+_CRITICAL = {b"IHDR", b"PLTE", b"IDAT", b"IEND"}
+_INTERLACED = 28  # where the header says so
+# Left, top, step across, step down of the seven passes.
+_ADAM7 = (
+    (0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)
+)  # fmt: skip
+_PLAIN = {b"IHDR", b"IDAT"}
+_ANIMATION = {b"acTL", b"fcTL", b"fdAT"}
+_ONCE = {b"IHDR", b"PLTE", b"tRNS", b"gAMA", b"cHRM", b"sBIT", b"sRGB", b"iCCP", b"bKGD", b"pHYs"}
+_BEFORE_DATA = _ONCE - {b"IHDR"}
 _COLOUR_TYPES = {0: "grey", 2: "RGB", 3: "palette", 4: "grey with alpha", 6: "RGB with alpha"}
 
 
@@ -93,19 +107,28 @@ def parse_header(data: bytes) -> FrameSize:
     """The size of an 8-bit RGB PNG, from its first 33 bytes.
 
     Raises:
-        FrameError: not a PNG, cut short, or of another kind.
+        FrameError: not a PNG, cut short, damaged, of another kind or of more than 2**26 pixels.
     """
     if not data:
         raise FrameError("the file is empty")
     if data[:8] != _SIGNATURE:
         raise FrameError("not a PNG file (its first bytes are not PNG's signature)")
-    if len(data) < _HEADER_LENGTH or data[12:16] != b"IHDR":
+    if len(data) < _HEADER_LENGTH:
         raise FrameError("the PNG is truncated: it ends within its header")
-    width, height, bit_depth, colour_type = struct.unpack(">IIBB", data[16:26])
+    length, kind = struct.unpack(">I4s", data[8:16])
+    if kind != b"IHDR" or length != _HEADER_LENGTH - 20:
+        raise FrameError(f"the PNG is damaged: it begins with chunk {kind!r}, not with a header")
+    _check_sum(data, 8, _HEADER_LENGTH)
+    width, height, bit_depth, colour_type, *rest = struct.unpack(">IIBBBBB", data[16:29])
     if bit_depth != 8 or colour_type != _RGB:
-        kind = _COLOUR_TYPES.get(colour_type, f"colour type {colour_type}")
-        raise FrameError(f"the PNG is {bit_depth}-bit {kind}, need 8-bit RGB")
-    return FrameSize(height, width)
+        colour = _COLOUR_TYPES.get(colour_type, f"colour type {colour_type}")
+        raise FrameError(f"the PNG is {bit_depth}-bit {colour}, need 8-bit RGB")
+    if rest not in ([0, 0, 0], [0, 0, 1]):
+        raise FrameError(f"the PNG is of an unknown compression, filter or interlace: {rest}")
+    size = FrameSize(height, width)
+    if not 0 < height * width <= _MOST_PIXELS:
+        raise FrameError(f"the PNG is {size}; need 1 to {_MOST_PIXELS:,} pixels")
+    return size
 
 
 def read_png_size(path: Path) -> FrameSize:
@@ -114,56 +137,125 @@ def read_png_size(path: Path) -> FrameSize:
     Raises:
         FrameError: as `parse_header`, or the file cannot be read.
     """
-    try:
-        with path.open("rb") as file:
-            return parse_header(file.read(_HEADER_LENGTH))
-    except OSError as error:
-        raise FrameError(_reading_problem(error)) from None
+    return parse_header(_read(path, _HEADER_LENGTH))
 
 
 def check_png(data: bytes) -> FrameSize:
     """The size of a whole, undamaged 8-bit RGB PNG; decodes nothing.
 
     Raises:
-        FrameError: as `parse_header`, or a chunk is cut short or its checksum is wrong.
+        FrameError: as `parse_header`; or a chunk is cut short, of a wrong checksum, unknown,
+            doubled or out of order.
     """
+    return _checked(data)[0]
+
+
+def _checked(data: bytes) -> tuple[FrameSize, bytes]:
+    """Size, and the file without chunks that say nothing of pixels, which decoders read unlike."""
     size = parse_header(data)
-    position = 8
-    view = memoryview(data)
+    parts = [data[:_HEADER_LENGTH]]
+    position = _HEADER_LENGTH
+    before = b"IHDR"
+    seen = {before}
     while position + 12 <= len(data):
-        (length,) = struct.unpack_from(">I", data, position)
+        length, kind = struct.unpack_from(">I4s", data, position)
         end = position + 12 + length
         if end > len(data):
             break
-        kind = bytes(view[position + 4 : position + 8])
-        (checksum,) = struct.unpack_from(">I", data, end - 4)
-        if zlib.crc32(view[position + 4 : end - 4]) != checksum:
-            raise FrameError(f"the PNG is damaged: wrong checksum in chunk {kind!r}")
+        _check_sum(data, position, end)
+        _check_place(kind, before, seen)
         if kind == b"IEND":
-            return size
-        position = end
+            if length:
+                raise FrameError("the PNG is damaged: its last chunk is not empty")
+            whole = seen == _PLAIN and end == len(data)
+            return size, data if whole else b"".join([*parts, data[position:end]])
+        if kind == b"IDAT":
+            parts.append(data[position:end])
+        seen.add(kind)
+        before, position = kind, end
     raise FrameError(f"the PNG is truncated after {len(data)} bytes")
 
 
+def _check_sum(data: bytes, start: int, end: int) -> None:
+    (checksum,) = struct.unpack_from(">I", data, end - 4)
+    if zlib.crc32(memoryview(data)[start + 4 : end - 4]) != checksum:
+        kind = data[start + 4 : start + 8]
+        raise FrameError(f"the PNG is damaged: wrong checksum in chunk {kind!r}")
+
+
+def _check_place(kind: bytes, before: bytes, seen: set[bytes]) -> None:
+    """Whether a chunk may stand after those seen; ``before`` is the last of them."""
+    if kind in _ANIMATION:
+        raise FrameError("the PNG is an animation, need a single picture")
+    if not kind.isalpha() or (kind[:1].isupper() and kind not in _CRITICAL):
+        raise FrameError(f"the PNG has an unknown chunk {kind!r}")
+    if kind == b"IDAT":
+        wrong = b"IDAT" in seen and before != b"IDAT"
+    elif kind == b"IEND":
+        wrong = b"IDAT" not in seen
+    else:
+        wrong = (kind in _ONCE and kind in seen) or (kind in _BEFORE_DATA and b"IDAT" in seen)
+    if wrong:
+        raise FrameError(f"the PNG is damaged: chunk {kind!r} is doubled or out of order")
+
+
 def read_file(path: Path) -> bytes:
-    """The bytes of a file.
+    """The bytes of a picture's file.
 
     Raises:
-        FrameError: it cannot be read; says why.
+        FrameError: it cannot be read, is no regular file, or is larger than any frame; says why.
     """
+    return _read(path)
+
+
+def _read(path: Path, first: int | None = None) -> bytes:
     try:
-        return path.read_bytes()
+        return read_regular(path, _MOST_BYTES, first)
+    except FileNotFoundError:
+        raise FrameError("the file is missing") from None
     except OSError as error:
-        raise FrameError(_reading_problem(error)) from None
+        raise FrameError(f"the file cannot be read: {error.strerror}") from None
 
 
 def decode_with_pillow(data: bytes) -> npt.NDArray[np.uint8]:
     """The usual `Decoder`."""
     try:
         with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
-            return np.asarray(image)
-    except (OSError, SyntaxError, ValueError, zlib.error) as error:
+            frame: npt.NDArray[np.uint8] = np.asarray(image)
+    except (OSError, SyntaxError, ValueError, zlib.error, Image.DecompressionBombError) as error:
         raise FrameError(f"the PNG cannot be decoded: {error}") from None
+    interlaced = data[_INTERLACED]
+    if interlaced or not frame[-1].any():  # Pillow leaves rows black that are not in the data
+        _check_length(data, interlaced=bool(interlaced))
+    return frame
+
+
+def _check_length(data: bytes, interlaced: bool) -> None:
+    """Raise a FrameError unless a checked PNG holds the data of all its rows."""
+    size = parse_header(data)
+    starts_and_steps = _ADAM7 if interlaced else ((0, 0, 1, 1),)
+    sides = (
+        (len(range(top, size.height, down)), len(range(left, size.width, across)))
+        for left, top, across, down in starts_and_steps
+    )
+    wanted = sum(rows * (1 + 3 * columns) for rows, columns in sides if columns)
+    inflate = zlib.decompressobj()
+    try:
+        found = len(inflate.decompress(_picture_data(data), wanted))
+    except zlib.error as error:
+        raise FrameError(f"the PNG cannot be decoded: {error}") from None
+    if found < wanted:
+        raise FrameError("the PNG cannot be decoded: its picture data end too early")
+
+
+def _picture_data(data: bytes) -> bytes:
+    parts, position = [], 8
+    while position < len(data):
+        length, kind = struct.unpack_from(">I4s", data, position)
+        if kind == b"IDAT":
+            parts.append(data[position + 8 : position + 8 + length])
+        position += 12 + length
+    return b"".join(parts)
 
 
 def decode_png(
@@ -174,15 +266,19 @@ def decode_png(
     Args:
         data: the file.
         size: what it must be; checked before anything is decompressed.
-        decode: what decompresses it, once it has been checked.
+        decode: what decompresses it, once it has been checked; it is given header and picture data
+            alone.
 
     Raises:
         FrameError: as `check_png`, of another size, or the picture data cannot be decompressed.
     """
-    found = check_png(data)
+    found, plain = _checked(data)
     if size is not None:
         size.check(found)
-    return decode(data)
+    frame = decode(plain)
+    if frame.shape != (found.height, found.width, 3) or frame.dtype != np.uint8:
+        raise FrameError(f"the PNG was decoded to {frame.shape} of {frame.dtype}, need {found} RGB")
+    return frame
 
 
 def encode_png(image: npt.NDArray[np.uint8]) -> bytes:
@@ -190,9 +286,3 @@ def encode_png(image: npt.NDArray[np.uint8]) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, format="PNG")
     return buffer.getvalue()
-
-
-def _reading_problem(error: OSError) -> str:
-    if isinstance(error, FileNotFoundError):
-        return "the file is missing"
-    return f"the file cannot be read: {error.strerror}"

@@ -140,6 +140,14 @@ def test_mistakes_get_a_message(vimeo_prep, tmp_path, arguments, words):
     assert words in done.stderr
 
 
+def test_a_clip_in_both_lists_is_a_leak(vimeo_prep, septuplets):
+    with (septuplets / "sep_testlist.txt").open("a") as file:
+        file.write(f"\n{TRAIN[0]}\n")
+    done = vimeo_prep(cwd=septuplets)
+    assert done.returncode == 0
+    assert "Warning: leak: sep_trainlist.txt and sep_testlist.txt: 1 of 2 test clips" in done.stderr
+
+
 def test_an_unwritable_output(vimeo_prep, septuplets):
     (septuplets / "BIx4").write_text("a file")
     done = vimeo_prep("--generate-lq", cwd=septuplets)

@@ -1,12 +1,18 @@
 """Lists and meta-info files: three public forms and plain keys, good lines and bad."""
 
+import os
+import re
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.conftest import SIZE, TEST, TRAIN
 from vimeo_tools.data.lists import (
     ANNOTATION_FORMS,
     annotation_name,
     check_headers,
+    in_both,
     read_list,
     write_annotation,
 )
@@ -74,3 +80,71 @@ def test_headers_are_checked(septuplets):
     failures = check_headers(root, [*TRAIN, *TEST], SIZE)
     assert [failure.reason[:13] for failure in failures] == ["the file is m", "not a PNG fil"]
     assert failures[0].path.endswith("00001/0002/im3.png")
+
+
+# --- hostile lists ------------------------------------------------------------------------------
+
+
+def test_a_line_or_a_list_of_no_end(tmp_path):
+    path = tmp_path / "list.txt"
+    path.write_bytes(b"00001/0001\n" + b"x" * 1_000_000 + b"\n00001/0002 " + b"7" * 5000)
+    keys, failures = read_list(path)
+    assert keys == ["00001/0001"]
+    assert [failure.reason for failure in failures] == [
+        f"the line has {length} characters, a clip key has 10" for length in ("1,000,000", "5,011")
+    ]
+    with path.open("wb") as file:
+        file.truncate(50_000_000)
+    with pytest.raises(AnnotationError, match="it has 50,000,000 bytes"):
+        read_list(path)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(AnnotationError, match="a pipe, not a file"):
+        read_list(tmp_path / "pipe")
+
+
+def test_digits_of_other_scripts_are_no_digits(tmp_path):
+    path = tmp_path / "list.txt"
+    path.write_text(
+        "00001/0001\n0000\u0661/0001\n00001/0002 \u0667 (256,448,3)\n00001/0003\u00a07\n"
+    )
+    keys, failures = read_list(path)
+    assert (keys, len(failures)) == (["00001/0001"], 3)
+
+
+def test_clips_in_both_lists(tmp_path):
+    lists = {split: tmp_path / f"{split}.txt" for split in ("train", "test")}
+    lists["train"].write_text("00001/0001\n00001/0002\n")
+    lists["test"].write_text("00001/0003\n")
+    assert in_both(lists) is None
+    assert in_both({"test": lists["test"]}) is None
+    lists["test"].write_text("00001/0003\n00001/0002 7 (256,448,3)\n")
+    assert "1 of 2 test clips are trained on too, 00001/0002 for one" in in_both(lists)
+
+
+KEYS = st.from_regex(r"0000[1-3]/000[1-3]", fullmatch=True)
+GOOD = st.builds(
+    "{}{}{}".format, KEYS, st.sampled_from(["", " 7"]), st.sampled_from(["", " (4, 4,3)"])
+)
+LINES_OF_ALL_KINDS = st.lists(
+    st.one_of(GOOD, st.text(max_size=15), KEYS.map(lambda key: key + "x"))
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(LINES_OF_ALL_KINDS, st.sampled_from(["\n", "\r\n", "\r"]))
+def test_any_text_is_read_line_by_line(tmp_path_factory, lines, end):
+    path = tmp_path_factory.getbasetemp() / "any.txt"
+    path.write_bytes(end.join(lines).encode("utf-8", "surrogatepass"))
+    text = end.join(lines).removeprefix("\ufeff")
+    kept = [
+        line.strip(" \t") for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    ]
+    form = r"([0-9]{5}/[0-9]{4})([ \t\n\v\f]+[0-9]+)?([ \t\v\f]+\([ 0-9,]*\))?"
+    keys = [match[1] for line in kept if (match := re.fullmatch(form, line))]
+    try:
+        found, failures = read_list(path)
+    except AnnotationError:
+        assert not keys or any("\ud800" <= letter <= "\udfff" for letter in text)
+        return
+    assert found == list(dict.fromkeys(keys))
+    assert len(failures) == sum(map(bool, kept)) - len(found)

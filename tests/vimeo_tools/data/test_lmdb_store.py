@@ -6,7 +6,7 @@ import pickle
 import pytest
 
 from vimeo_tools.data.lmdb_store import LmdbReader, LmdbWriter, meta_info_text
-from vimeo_tools.data.png import FrameSize
+from vimeo_tools.data.png import FrameSize, check_png
 from vimeo_tools.errors import FrameError, LmdbError, OutputError
 
 
@@ -76,8 +76,31 @@ def test_what_is_no_database(tmp_path):
     with pytest.raises(LmdbError, match=r"meta_info.txt:2"):
         list(LmdbReader(folder).frames())
     (folder / "data.mdb").write_bytes(b"not a database" * 1000)
-    with pytest.raises(LmdbError, match="cannot be opened"):
-        LmdbReader(folder).read("00001/0001", 1)
+    with pytest.raises(LmdbError, match=r"data\.mdb: is not a database"):
+        LmdbReader(folder)
     (folder / "meta_info.txt").unlink()
     with pytest.raises(LmdbError, match=r"no meta_info\.txt"):
         LmdbReader(folder)
+
+
+@pytest.mark.parametrize("kept", [0, 1, 100, 4096, 8192, 20_000, -4096, -3500])
+def test_a_database_cut_short_is_said_to_be(tmp_path, kept):
+    records = {f"00001/{n:04d}/im1": bytes([n]) * 9000 for n in range(1, 9)}
+    data = build(tmp_path / "a.lmdb", records) / "data.mdb"
+    whole = data.read_bytes()
+    data.write_bytes(whole[:kept])
+    with pytest.raises(LmdbError, match="cut short"):
+        LmdbReader(tmp_path / "a.lmdb")
+
+
+def test_a_damaged_build_is_not_gone_on_with(tmp_path):
+    folder = build(tmp_path / "a.lmdb", {"00001/0001/im1": b"x" * 9000})
+    data = folder / "data.mdb"
+    whole = data.read_bytes()
+    with LmdbWriter(folder) as writer:
+        assert writer.keys(lambda value: None) == {b"00001/0001/im1"}
+        with pytest.raises(LmdbError, match="is damaged: the file is empty; what is there are"):
+            writer.keys(lambda value: check_png(b""))
+        data.write_bytes(whole[:-4096])
+        with pytest.raises(LmdbError, match="cut short"):
+            writer.keys()
