@@ -36,6 +36,7 @@ Float32 = npt.NDArray[np.float32]
 
 _TEXTURE_SIDE = 512
 _DISCS = 900
+_RADII = 3, 120  # pixels
 _FOREGROUNDS = 3
 
 
@@ -171,13 +172,21 @@ class _Shape:
         return edge
 
 
+def draw_radii(rng: np.random.Generator, count: int) -> npt.NDArray[np.float64]:
+    """(count,) radii of discs, pixels, with a density that falls with the square of the radius.
+
+    Between 3 and 120 pixels, so that 1/radius is uniform. Small ones are many, and each octave of
+    sizes still covers twice the area of the one before it: little of the background is left.
+    """
+    smallest, largest = _RADII
+    return smallest / rng.uniform(smallest / largest, 1, count)
+
+
 def _draw_texture(rng: np.random.Generator) -> Float32:
     """(S, S, 3) float32 in 0..255, without seams when repeated."""
     texture = np.empty((_TEXTURE_SIDE, _TEXTURE_SIDE, 3), np.float32)
     texture[:] = _draw_colour(rng)
-    # Radii by an inverse-cube law: the same look at every distance.
-    radii = np.sort(3 / np.sqrt(rng.uniform(3 / 120, 1, _DISCS) ** 2))[::-1]
-    for radius in radii:
+    for radius in np.sort(draw_radii(rng, _DISCS))[::-1]:
         centre = rng.uniform(0, _TEXTURE_SIDE, 2)
         reach = np.arange(-int(radius) - 2, int(radius) + 3)
         rows, columns = (reach + int(c) for c in centre)

@@ -7,7 +7,7 @@ from tests.conftest import SIZE, TEST, TRAIN, tree_bytes
 from vimeo_tools.data.lists import read_list
 from vimeo_tools.data.png import FrameSize
 from vimeo_tools.errors import OutputError, SettingsError
-from vimeo_tools.preparation.synthetic import Motion, draw_clip, synthesize
+from vimeo_tools.preparation.synthetic import Motion, draw_clip, draw_radii, synthesize
 from vimeo_tools.running.jobs import process_pool
 
 
@@ -51,6 +51,15 @@ def test_motion_turns_and_zooms_about_the_centre():
     np.testing.assert_allclose(first[:, 0, 1], (99, 50))
     np.testing.assert_allclose(second[:, 1, 1], (102, 49))
     np.testing.assert_allclose(second[:, 0, 1], (102, 47), atol=1e-12)
+
+
+def test_the_density_of_radii_falls_with_their_square():
+    radii = draw_radii(np.random.default_rng(2), 100_000)
+    assert radii.min() >= 3 and radii.max() <= 120
+    edges = np.geomspace(3, 120, 9)
+    found = np.histogram(radii, edges)[0] / radii.size
+    expected = -np.diff(1 / edges) / (1 / 3 - 1 / 120)  # the integral of 1/r^2, normalised
+    np.testing.assert_allclose(found, expected, atol=0.005)  # three deviations of the largest
 
 
 def test_an_interrupted_run_is_continued(drawn, tmp_path):
