@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from rvrt.errors import EvaluationError
 from rvrt.evaluation.metrics import Scores, measure
@@ -23,9 +22,9 @@ from rvrt.evaluation.protocol import fold, mirror, quantise
 from rvrt.evaluation.results import (
     RecordFile,
     SequenceRecord,
-    claim_folder,
     mean_scores,
     read_records,
+    record_of,
     summarise,
     worst_and_best,
     write_results,
@@ -47,7 +46,9 @@ from rvrt.restoration.tiling import (
 from vimeo_tools import imresize
 from vimeo_tools.data.pictures import ArraySequence, Frame, FrameSource
 from vimeo_tools.running.atomic import remove_parts
+from vimeo_tools.running.folders import refuse_overlap, taken
 from vimeo_tools.running.jobs import shard
+from vimeo_tools.running.progress import progress
 
 PICTURES_OF_EACH_END = 5
 _PICTURES = "pictures"
@@ -236,30 +237,34 @@ def evaluate(job: Job, restorer: Restorer | None) -> dict[str, Any] | None:
         What results.json holds, or None where other shards have sequences left.
 
     Raises:
-        EvaluationError: the output is of other settings or not ours, or a sequence is not as it
-            must be.
-        VimeoToolsError: a frame cannot be read or a result not written.
+        EvaluationError: a sequence is not as it must be.
+        OutputError: the output is of other settings, not ours, or cannot be written.
+        VimeoToolsError: a frame cannot be read.
     """
-    claim_folder(job.output, job.settings)
-    with RecordFile(job.output, job.shard) as file:
-        known = read_records(job.output)
-        mine = shard(job.keys, *job.shard)
-        missing = [key for key in mine if key not in known]
-        found = len(mine) - len(missing)
-        with tqdm(initial=found, total=len(mine), unit="sequence", disable=None) as progress:
-            for key in missing:
-                images = job.output / _IMAGES / key if job.save_images else None
-                for folder in (images, job.pictures(key)):
-                    if folder is not None and folder.is_dir():
-                        remove_parts(folder)  # of a run that was killed at this sequence
-                record, middle = measure_sequence(job.sequences.read(key), restorer, images)
-                known[key] = record
-                if key in worst_and_best(known.values(), PICTURES_OF_EACH_END):
-                    middle.save(job.pictures(key))
-                file.append(record)
-                progress.set_postfix_str(f"{key} {record.main['psnr_y']:.2f} dB")
-                progress.update()
-    return _finish(job, restorer)
+    refuse_overlap(job.output, *job.sequences.folders)
+    with taken(job.output, record_of(job.settings), shared=True, part=job.shard):
+        _measure_missing(job, restorer)
+        return _finish(job, restorer)
+
+
+def _measure_missing(job: Job, restorer: Restorer | None) -> None:
+    file = RecordFile(job.output, job.shard)
+    known = read_records(job.output)
+    mine = shard(job.keys, *job.shard)
+    missing = [key for key in mine if key not in known]
+    with progress(len(mine), "sequence", done=len(mine) - len(missing)) as bar:
+        for key in missing:
+            images = job.output / _IMAGES / key if job.save_images else None
+            for folder in (images, job.pictures(key)):
+                if folder is not None:
+                    remove_parts(folder)  # of a run that was killed at this sequence
+            record, middle = measure_sequence(job.sequences.read(key), restorer, images)
+            known[key] = record
+            if key in worst_and_best(known.values(), PICTURES_OF_EACH_END):
+                middle.save(job.pictures(key))
+            file.append(record)
+            bar.set_postfix_str(f"{key} {record.main['psnr_y']:.2f} dB")
+            bar.update()
 
 
 def unmeasured(job: Job) -> int:
@@ -275,8 +280,6 @@ def _finish(job: Job, restorer: Restorer | None) -> dict[str, Any] | None:
     _complete_pictures(job, restorer, records)
     results = {**job.facts, **summarise(records, job.groups)}
     write_results(job.output, results, records, job.groups)
-    if job.shard[1] == 1:
-        remove_parts(job.output)
     return results
 
 

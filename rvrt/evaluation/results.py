@@ -10,21 +10,19 @@ Lines are only ever appended, so a kill loses at most the sequence that was bein
 
 from __future__ import annotations
 
-import contextlib
 import csv
-import fcntl
 import io
-import json
 import math
-import os
 import statistics
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rvrt.errors import EvaluationError
-from vimeo_tools.running.atomic import read_json, write_json, write_text
+from vimeo_tools.errors import OutputError
+from vimeo_tools.running.atomic import write_json, write_text
+from vimeo_tools.running.json_lines import JsonLines, damaged, number, plain, read_lines
+from vimeo_tools.running.records import Record
 
 METRICS = ("psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb")
 SETTINGS_NAME = "settings.json"
@@ -61,124 +59,54 @@ class SequenceRecord:
         return self.bicubic if self.ours is None else self.ours
 
 
-@contextlib.contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    """Name the path that cannot be written."""
-    try:
-        yield
-    except OSError as error:
-        raise EvaluationError(
-            f"{path}: cannot be written: {error.strerror}; nothing that was measured is lost, "
-            "run the same command again when it can"
-        ) from error
+def record_of(settings: dict[str, Any]) -> Record:
+    """What stands in the output folder as settings.json."""
+    return Record(settings, SETTINGS_NAME)
 
 
-def claim_folder(folder: Path, settings: dict[str, Any]) -> None:
-    """Make the output folder, or find that it holds results of the same settings.
-
-    Several processes may claim it at once.
-
-    Raises:
-        EvaluationError: it cannot be made, or holds something else, or results of other settings.
-        OutputError: its settings.json cannot be read.
-    """
-    with _writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    # Looked at before the settings are read: another shard writes these before anything else.
-    foreign = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
-    known = read_json(folder / SETTINGS_NAME)
-    if known is None and foreign:
-        raise EvaluationError(
-            f"{folder}: holds {foreign[0]} and no {SETTINGS_NAME}, so it is not ours; choose "
-            "another folder with --output-dir"
-        )
-    if known is None:
-        with _writing(folder):
-            write_json(folder / SETTINGS_NAME, settings)
-    elif known != settings:
-        names = [name for name in {**known, **settings} if known.get(name) != settings.get(name)]
-        changed = "; ".join(
-            f"{name} was {json.dumps(known.get(name))} and now is {json.dumps(settings.get(name))}"
-            for name in names
-        )
-        raise EvaluationError(
-            f"{folder}: holds results of other settings: {changed}. Choose another folder with "
-            "--output-dir"
-        )
+def records_path(folder: Path, shard: tuple[int, int] = (1, 1)) -> Path:
+    """Where one process appends its lines."""
+    index, count = shard
+    return folder / ("records.jsonl" if count == 1 else f"records.{index}of{count}.jsonl")
 
 
 class RecordFile:
-    """Where one process appends its records; a context manager.
+    """Where one process appends its records; no other one may have the same shard.
 
     Raises:
-        EvaluationError: on entering, another process has it open.
+        OutputError: it cannot be written.
     """
 
-    def __init__(self, folder: Path, shard: tuple[int, int] = (1, 1)):
-        index, count = shard
-        self._path = folder / ("records.jsonl" if count == 1 else f"records.{index}of{count}.jsonl")
-
-    def __enter__(self) -> RecordFile:
-        with _writing(self._path):
-            self._file = self._path.open("a+b")
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._file.close()
-            raise EvaluationError(
-                f"{self._path}: another process is measuring into it; wait for it, or share the "
-                "sequences with --shard I/N"
-            ) from error
-        self._file.seek(0)
-        # A kill may have cut the last line off.
-        self._file.truncate(self._file.read().rfind(b"\n") + 1)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
+    def __init__(self, folder: Path, shard: tuple[int, int] = (1, 1)) -> None:
+        self._lines = JsonLines(records_path(folder, shard), durable=True)
 
     def append(self, record: SequenceRecord) -> None:
-        """Write one line, on the disk when this returns."""
-        with _writing(self._path):
-            self._file.write(json.dumps(plain(asdict(record))).encode() + b"\n")
-            self._file.flush()
-            os.fsync(self._file.fileno())
+        """Write one line, on the disk when this returns.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        self._lines.append(asdict(record))
 
 
 def read_records(folder: Path) -> dict[str, SequenceRecord]:
     """The records of all shards, by key. A last line that a kill cut off does not count.
 
     Raises:
-        EvaluationError: another line cannot be read.
+        OutputError: another line cannot be read.
     """
     records: dict[str, SequenceRecord] = {}
     for path in sorted(folder.glob("records*.jsonl")):
-        *lines, _ = path.read_bytes().split(b"\n")
-        for number, line in enumerate(lines, start=1):
+        for place, fields in read_lines(path):
             try:
-                fields = json.loads(line)
                 for name in ("ours", "bicubic"):
                     if fields[name] is not None:
-                        fields[name] = {key: float(value) for key, value in fields[name].items()}
+                        fields[name] = {key: number(value) for key, value in fields[name].items()}
                 record = SequenceRecord(**fields)
-            except (ValueError, TypeError, KeyError, AttributeError):
-                raise EvaluationError(
-                    f"{path}:{number}: is damaged; remove the line, and its sequence will be "
-                    "measured again"
-                ) from None
+            except (ValueError, TypeError, KeyError, AttributeError) as error:
+                raise damaged(place, error) from None
             records.setdefault(record.key, record)
     return records
-
-
-def plain(value: Any) -> Any:
-    """Numbers that JSON lacks as "nan", "inf" and "-inf", at any depth."""
-    if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return value
 
 
 def mean_scores(scores: Iterable[Mapping[str, float]]) -> Means:
@@ -227,7 +155,11 @@ def write_results(
     records: Iterable[SequenceRecord],
     groups: Mapping[str, str],
 ) -> None:
-    """Write per_sequence.csv, then results.json."""
+    """Write per_sequence.csv, then results.json.
+
+    Raises:
+        OutputError: they cannot be written.
+    """
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(_COLUMNS)
@@ -236,9 +168,14 @@ def write_results(
         bicubic = [record.bicubic[name] for name in METRICS]
         seconds = "" if record.seconds is None else record.seconds
         writer.writerow([record.key, groups.get(record.key, ""), *ours, *bicubic, seconds])
-    with _writing(folder):
+    try:
         write_text(folder / "per_sequence.csv", table.getvalue())
         write_json(folder / "results.json", plain(results))
+    except OSError as error:
+        raise OutputError(
+            f"{folder}: cannot be written: {error.strerror}; nothing that was measured is lost, "
+            "run the same command again when it can"
+        ) from error
 
 
 def worst_and_best(records: Iterable[SequenceRecord], count: int) -> list[str]:

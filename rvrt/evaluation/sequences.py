@@ -97,6 +97,12 @@ class SequenceSet:
         """Whether LQ frames are made from GT as it is read."""
         return str(self.source["lq"]).startswith(_MADE)
 
+    @property
+    def folders(self) -> list[Path]:
+        """What the frames are read from."""
+        names = ["gt"] if self.lq_is_made else ["gt", "lq"]
+        return [Path(self.source[name]) for name in names]
+
 
 class ShrunkReader:
     """LQ frames made from GT as they are read. See FrameSource."""

@@ -54,12 +54,24 @@ def save_picture(path: Path, frame: Frame) -> None:
         Image.fromarray(frame).save(part, format="PNG", compress_level=3)
 
 
+def video_comment(path: Path) -> str | None:
+    """What `write_video` was given as comment; None for any other file."""
+    av = import_av(path)
+    try:
+        with av.open(str(path)) as container:
+            tags = {name.lower(): text for name, text in container.metadata.items()}
+    except (av.error.FFmpegError, OSError):
+        return None
+    return tags.get("comment")
+
+
 def write_video(
     path: Path,
     frames: Iterable[Frame],
     rate: Fraction,
     sound: Path | None = None,
     times: Sequence[Fraction] | None = None,
+    comment: str | None = None,
 ) -> None:
     """Encode frames as H.264 of BT.709 in the limited range, with the sound of another file.
 
@@ -69,6 +81,7 @@ def write_video(
         rate: frames a second.
         sound: a file whose sound streams are copied.
         times: seconds at which frames are shown, where they do not follow the rate.
+        comment: stands in the file and is not shown; see `video_comment`.
 
     Raises:
         RestoreError: the container cannot hold the sound, or a frame cannot be encoded.
@@ -79,6 +92,8 @@ def write_video(
     tick = 1 / rate if times is None else Fraction(1, _TICKS)
     try:
         with whole_file(path) as part, av.open(str(part), "w") as out:
+            if comment is not None:
+                out.metadata["comment"] = comment
             stream = out.add_stream("libx264", rate=rate, options=_VIDEO_OPTIONS)
             stream.codec_context.time_base = tick
             copied = _Sound(av, sound, out)

@@ -7,16 +7,15 @@ Frames on the disk are final, so that a run that was killed goes on where it sto
 
 import json
 import math
-import shutil
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from rvrt.config.network import NetworkConfig, RVRTConfig
 from rvrt.errors import RestoreError
@@ -24,6 +23,7 @@ from rvrt.restoration.media import (
     VIDEO_SUFFIXES,
     open_frames,
     save_picture,
+    video_comment,
     write_video,
 )
 from rvrt.restoration.tiling import (
@@ -38,7 +38,9 @@ from rvrt.restoration.tiling import (
 )
 from vimeo_tools.data.pictures import Frame, FrameSource, read_picture
 from vimeo_tools.data.video import VideoSequence, import_av
-from vimeo_tools.running.atomic import remove_parts, whole_file
+from vimeo_tools.running.folders import refuse_overlap, taken
+from vimeo_tools.running.progress import progress
+from vimeo_tools.running.records import Record
 
 MemoryModel = Callable[[int, int, int], float]
 
@@ -54,6 +56,7 @@ _BYTES_A_PIXEL_AND_FRAME = 6e3
 _BYTES_A_PIXEL_OF_FLOW = 32e3
 _PUBLISHED_DIM = 144
 _LARGEST_TILE = 2**20  # pixels; RVRT's sampling tables count no further than some 1.4 million
+_SECONDS_A_LINE = 30.0  # in a log
 _BYTES_A_NUMBER = 4  # float32
 # A sum of tiles larger than this share of the memory allowed lies on the disk.
 _SHARE_OF_SUM = 4
@@ -149,8 +152,27 @@ def restore(job: Job, run: Run, config: NetworkConfig, network_bytes: MemoryMode
     """
     _check_target(job)
     reader = open_frames(job.source)
-    _claim_folder(job, reader)
-    paths = [job.folder / f"{name}.png" for name in reader.names]
+    record = _JobRecord(_mark(job, reader))
+    with taken(job.folder, record) as place:
+        paths = [job.folder / f"{name}.png" for name in reader.names]
+        if job.makes_video and _is_made(job, record):
+            place.remove(paths)
+            return Summary(0, len(paths))
+        summary = _restore_missing(job, run, config, network_bytes, reader, paths)
+        if job.makes_video:
+            _encode(job, reader, paths, record.text())
+            place.remove(paths)
+    return summary
+
+
+def _restore_missing(
+    job: Job,
+    run: Run,
+    config: NetworkConfig,
+    network_bytes: MemoryModel,
+    reader: FrameSource,
+    paths: list[Path],
+) -> Summary:
     missing = {index for index, path in enumerate(paths) if not path.exists()}
     side = smallest_side(config)
     height, width, scale = max(reader.height, side), max(reader.width, side), config.upscale
@@ -162,7 +184,9 @@ def restore(job: Job, run: Run, config: NetworkConfig, network_bytes: MemoryMode
     frame_count = len(paths) + len(paths) % TIME_STEP
     plan = plan_tiles(frame_count, height, width, GRID, memory, job.max_memory, job.tile_frames)
     spans = spans_for(plan.times, missing)
-    with tqdm(total=len(spans) * plan.tiles_at_once, unit="tile", desc=_title(plan)) as progress:
+    with progress(
+        len(spans) * plan.tiles_at_once, "tile", _title(plan), log_every=_SECONDS_A_LINE
+    ) as bar:
         frames = restored_frames(
             run,
             lambda start, stop: padded_clip(reader, start, stop, side),
@@ -170,13 +194,11 @@ def restore(job: Job, run: Run, config: NetworkConfig, network_bytes: MemoryMode
             scale,
             missing,
             _zeros_within(job),
-            progress.update,
+            bar.update,
         )
         for index, picture in frames:
             cropped = picture[:, : scale * reader.height, : scale * reader.width]
             save_picture(paths[index], to_uint8(cropped))
-    if job.makes_video:
-        _encode(job, reader, paths)
     return Summary(len(missing), len(paths) - len(missing))
 
 
@@ -210,39 +232,36 @@ def _check_target(job: Job) -> None:
         raise RestoreError(f"{job.target}: videos are written as {', '.join(VIDEO_SUFFIXES)}")
     if job.makes_video:
         import_av(job.target)
-        if job.target.exists():
-            raise RestoreError(f"{job.target}: exists; remove it or choose another name")
-    if job.source.resolve() == job.folder.resolve():
-        raise RestoreError(f"{job.target}: is the input; choose another folder")
-    if job.folder.exists() and not job.folder.is_dir():
-        raise RestoreError(f"{job.folder}: is a file, need a folder, or a video file's name")
+    refuse_overlap(job.target if job.makes_video else job.folder, job.source)
 
 
-def _claim_folder(job: Job, reader: FrameSource) -> None:
-    """Make the folder ours, or find that it is, so that frames of two jobs never mix."""
-    mark = {
+class _JobRecord(Record):
+    """Checksums of the weights and of what is known about the input."""
+
+    def __init__(self, mark: dict[str, int]) -> None:
+        super().__init__(mark, _JOB_FILE, remedy="choose another output")
+
+    def refusal(self, found: Mapping[str, Any]) -> str:
+        return f"holds frames of another input or of other weights; {self.remedy}"
+
+
+def _mark(job: Job, reader: FrameSource) -> dict[str, int]:
+    return {
         "weights": zlib.crc32(job.weights.read_bytes()),
         "input": zlib.crc32(json.dumps(reader.identity).encode()),
     }
-    note = job.folder / _JOB_FILE
-    if note.exists():
-        try:
-            known = json.loads(note.read_text())
-        except ValueError:
-            known = None
-        if known != mark:
-            raise RestoreError(
-                f"{job.folder}: holds frames of another input or of other weights; remove it or "
-                "choose another output"
-            )
-        remove_parts(job.folder)
-        return
-    if job.folder.exists() and any(job.folder.iterdir()):
+
+
+def _is_made(job: Job, record: Record) -> bool:
+    """Whether the video is there, made by the same job; RestoreError where it is another's."""
+    if not job.target.exists():
+        return False
+    if video_comment(job.target) != record.text():
         raise RestoreError(
-            f"{job.folder}: is not empty, and not begun by this command; choose another output"
+            f"{job.target}: exists, and is no video that this command made of this input with "
+            "these weights; choose another name"
         )
-    with whole_file(note) as part:
-        part.write_text(json.dumps(mark))
+    return True
 
 
 def _zeros_within(job: Job) -> Callable[[tuple[int, ...]], Picture]:
@@ -255,11 +274,10 @@ def _zeros_within(job: Job) -> Callable[[tuple[int, ...]], Picture]:
     return zeros
 
 
-def _encode(job: Job, reader: FrameSource, paths: list[Path]) -> None:
+def _encode(job: Job, reader: FrameSource, paths: list[Path], comment: str) -> None:
     frames = map(read_picture, paths)
     if isinstance(reader, VideoSequence):
         sound = job.source if job.sound else None
-        write_video(job.target, frames, reader.rate, sound, reader.times)
+        write_video(job.target, frames, reader.rate, sound, reader.times, comment)
     else:
-        write_video(job.target, frames, job.rate)
-    shutil.rmtree(job.folder)
+        write_video(job.target, frames, job.rate, comment=comment)

@@ -1,13 +1,11 @@
 """What a training writes down as it goes: metrics.jsonl, TensorBoard events, and curves.png.
 
-metrics.jsonl holds one JSON object a line: ``step`` and the numbers of that step by name. inf and
-NaN, for which JSON has no word, are the strings "inf", "-inf" and "nan".
+metrics.jsonl holds one JSON object a line (`vimeo_tools.running.json_lines`): ``step`` and the
+numbers of that step by name.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
 import math
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +16,8 @@ from numpy.typing import NDArray
 
 from rvrt.errors import ConfigError
 from vimeo_tools.errors import OutputError
-from vimeo_tools.running.atomic import whole_file, write_file
+from vimeo_tools.running.atomic import whole_file
+from vimeo_tools.running.json_lines import JsonLines, damaged, number, read_lines
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -51,10 +50,11 @@ class Journal:
 
     def __init__(self, folder: Path, *, tensorboard: bool = False) -> None:
         self._folder = folder
-        self._path = folder / JOURNAL
-        with _message(self._path):
+        try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._cut_torn_line()
+        except OSError as error:
+            raise OutputError(f"{folder}: {error.strerror}") from error
+        self._lines = JsonLines(folder / JOURNAL)
         self._events = _events(folder / EVENTS) if tensorboard else None
 
     def __enter__(self) -> Journal:
@@ -78,9 +78,8 @@ class Journal:
         Raises:
             OutputError: the file cannot be written, as on a full disk.
         """
-        line = {"step": int(step), **{name: _stored(value) for name, value in numbers.items()}}
-        with _message(self._path), self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        values = {name: _plain_number(value) for name, value in numbers.items()}
+        self._lines.append({"step": int(step), **values})
         if self._events is not None:
             for name, value in numbers.items():
                 self._events.add_scalar(name, float(value), step)
@@ -96,18 +95,10 @@ class Journal:
         lines = read(self._folder)
         kept = [line for line in lines if line["step"] <= step]
         if len(kept) < len(lines):
-            text = "".join(json.dumps(_all_stored(line)) + "\n" for line in kept)
-            with _message(self._path):
-                write_file(self._path, text.encode())
+            self._lines.replace(kept)
             if self._events is not None:
                 self._events.close()
                 self._events = _events(self._folder / EVENTS, first_step=step + 1)
-
-    def _cut_torn_line(self) -> None:
-        """Drop a last line without its end, which only a kill or a full disk leaves."""
-        raw = self._path.read_bytes() if self._path.exists() else b""
-        if raw and not raw.endswith(b"\n"):
-            write_file(self._path, raw[: raw.rfind(b"\n") + 1])
 
 
 def read(folder: Path) -> list[Line]:
@@ -118,43 +109,21 @@ def read(folder: Path) -> list[Line]:
     Raises:
         OutputError: a line is not an object with a step, and which.
     """
-    path = folder / JOURNAL
-    with _message(path):
-        raw = path.read_bytes() if path.exists() else b""
-    return [_parsed(path, number, line) for number, line in enumerate(raw.split(b"\n")[:-1], 1)]
+    return [_parsed(place, value) for place, value in read_lines(folder / JOURNAL)]
 
 
-def _parsed(path: Path, number: int, text: bytes) -> Line:
+def _parsed(place: str, value: Any) -> Line:
     try:
-        line = {name: _number(value) for name, value in json.loads(text).items()}
+        line = {name: number(value) for name, value in value.items()}
         line["step"] = int(line["step"])
         return line
     except (ValueError, TypeError, AttributeError, KeyError) as error:
-        raise OutputError(
-            f"{path}:{number}: not a line of a journal ({error!r}); mend or remove the line"
-        ) from error
+        raise damaged(place, error) from error
 
 
-def _stored(value: float) -> float | int | str:
-    if isinstance(value, int):
-        return value
-    return float(value) if math.isfinite(value) else str(float(value))
-
-
-def _all_stored(line: Line) -> Line:
-    return {name: _stored(value) for name, value in line.items()}
-
-
-def _number(value: float | str) -> float:
-    return float(value) if isinstance(value, str) else value
-
-
-@contextlib.contextmanager
-def _message(path: Path) -> Any:
-    try:
-        yield
-    except OSError as error:
-        raise OutputError(f"{path}: {error.strerror or error}") from error
+def _plain_number(value: float) -> float | int:
+    """Without NumPy's types."""
+    return value if isinstance(value, int) else float(value)
 
 
 def _events(folder: Path, first_step: int | None = None) -> Any:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Any, TypeVar
 
-from tqdm import tqdm
-
 from rvrt.training.step import StepResult
+from vimeo_tools.running.progress import progress
 
 Item = TypeVar("Item")
 
 _LINE = "{percentage:3.0f}% {bar:12} {n_fmt}/{total_fmt} [{elapsed} < {remaining}]{postfix}"
+_SECONDS_A_LINE = 30.0  # in a log
 _RECENT = 0.9  # weight of the past in the times that are shown
 
 
@@ -34,14 +33,11 @@ class Progress:
         self._samples = samples
         self._recent = 0.0
         self._last = time.perf_counter()
-        self._bar: Any = tqdm(
-            total=steps,
-            initial=first_step,
-            bar_format=_LINE,
-            dynamic_ncols=True,
-            disable=not show,
-            mininterval=0.2 if sys.stderr.isatty() else 30,  # a log gets a line now and then
-        )
+        self._bar: Any = None
+        if show:
+            self._bar = progress(
+                steps, "step", done=first_step, form=_LINE, log_every=_SECONDS_A_LINE
+            )
 
     def __enter__(self) -> Progress:
         return self
@@ -52,7 +48,8 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._bar.close()
+        if self._bar is not None:
+            self._bar.close()
 
     @property
     def seconds_per_step(self) -> float:
@@ -85,15 +82,12 @@ class Progress:
         self.seconds += seconds
         past = _RECENT if self.steps > 1 else 0.0
         self._recent = past * self._recent + (1 - past) * seconds
-        self._bar.set_postfix_str(
-            f"loss {result.loss:.4g}, rate {result.rate:.2e}, "
-            f"{self._samples / self._recent:.3g} samples/s, {self._recent:.3g} s/step, "
-            f"{self.waiting_share:.1%} waiting for data",
-            refresh=False,
-        )
-        self._bar.update()
+        if self._bar is not None:
+            self._bar.set_postfix_str(
+                f"loss {result.loss:.4g}, rate {result.rate:.2e}, "
+                f"{self._samples / self._recent:.3g} samples/s, {self._recent:.3g} s/step, "
+                f"{self.waiting_share:.1%} waiting for data",
+                refresh=False,
+            )
+            self._bar.update()
         return seconds
-
-    def say(self, message: str) -> None:
-        """A line of its own, above the progress."""
-        self._bar.write(message, file=sys.stderr)

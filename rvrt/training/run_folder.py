@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
-import fcntl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from rvrt.config.loading import flat, load_config, to_yaml
 from rvrt.config.training import MAY_CHANGE, TrainConfig
-from rvrt.errors import ConfigError
-from vimeo_tools.running.atomic import remove_parts, write_text
+from vimeo_tools.running.atomic import remove_parts
+from vimeo_tools.running.folders import refuse_overlap, taken
+from vimeo_tools.running.records import Record
 
 CONFIG = "config.yaml"
-_LOCK = ".lock"
+_EVENTS = "tensorboard"  # a run that did no step has an empty file of them
+
+
+class _ConfigRecord(Record):
+    """The effective config as YAML."""
+
+    def __init__(self, config: TrainConfig) -> None:
+        super().__init__(
+            flat(config), CONFIG, MAY_CHANGE, "give the old values, or another --output", (_EVENTS,)
+        )
+        object.__setattr__(self, "_text", to_yaml(config))
+
+    def text(self) -> str:
+        return self._text  # type: ignore[attr-defined]
+
+    def read(self, folder: Path) -> Mapping[str, Any] | None:
+        path = folder / CONFIG
+        return flat(load_config(file=path)) if path.exists() else None
+
+    def refusal(self, found: Mapping[str, Any]) -> str:
+        return f"holds a training of another config: {self.differences(found)}; {self.remedy}"
 
 
 @contextmanager
@@ -23,38 +44,13 @@ def claimed(folder: Path, config: TrainConfig) -> Iterator[None]:
     The config is written into it as config.yaml.
 
     Raises:
-        ConfigError: the folder holds something else, a training of another config, or is in use.
-        OutputError: it cannot be written.
+        ConfigError: its config.yaml cannot be read.
+        OutputError: the folder holds something else, a training of another config, is in use,
+            is where the data are, or cannot be written.
     """
-    path = folder / CONFIG
-    if path.exists():
-        _check_same(path, config)
-    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ConfigError(
-            f"{folder}: is not empty, and no training of this command; choose another --output"
-        )
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / _LOCK).open("w") as lock:
-        try:
-            # Held by this process alone, unlike flock: not by the workers that it starts.
-            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise ConfigError(f"{folder}: another process is training there") from error
-        remove_parts(folder)
-        write_text(path, to_yaml(config))
+    data = Path(config.data.root)
+    refuse_overlap(folder, *(data / name for name in (config.data.gt, config.data.lq) if name))
+    with taken(folder, _ConfigRecord(config)):
+        for inner in folder.iterdir():
+            remove_parts(inner)
         yield
-
-
-def _check_same(path: Path, config: TrainConfig) -> None:
-    """Raise ConfigError where the folder's config differs in what may not change."""
-    old, new = flat(load_config(file=path)), flat(config)
-    differing = [
-        f"{name} was {old.get(name)!r}, is {new.get(name)!r}"
-        for name in {**old, **new}
-        if name not in MAY_CHANGE and old.get(name) != new.get(name)
-    ]
-    if differing:
-        raise ConfigError(
-            f"{path.parent}: holds a training of another config: {'; '.join(differing)}. Give the "
-            "old values, or another --output"
-        )

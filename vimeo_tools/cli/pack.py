@@ -21,7 +21,7 @@ from vimeo_tools.cli.options import (
 from vimeo_tools.data.lists import read_list
 from vimeo_tools.data.septuplets import GT_FOLDER, KEY_PROFILES, SPLITS, usual_size
 from vimeo_tools.errors import SettingsError
-from vimeo_tools.preparation.pack import CONTENTS, PackPlan, pack
+from vimeo_tools.preparation.pack import CONTENTS, PackPlan, check_name, pack
 
 
 @click.command("pack-lmdb")
@@ -86,6 +86,8 @@ def pack_lmdb(
     splits = splits or ["train"]
     if name and len(contents) * len(splits) > 1:
         raise SettingsError("--name needs one --content and one --split")
+    if name is not None:
+        check_name(name)
     databases = []
     for split in splits:
         if split not in lists:

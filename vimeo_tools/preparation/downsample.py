@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from vimeo_tools.data.lists import annotation_name
 from vimeo_tools.data.png import FrameSize, decode_png, encode_png, read_file
-from vimeo_tools.data.septuplets import FRAME_NUMBERS, find_keys, frame_path
+from vimeo_tools.data.septuplets import FRAME_NUMBERS, SPLITS, find_keys, frame_path
 from vimeo_tools.degradations import Degradation, from_record
 from vimeo_tools.errors import FrameError, OutputError, SettingsError
 from vimeo_tools.running.atomic import remove_parts, write_file
-from vimeo_tools.running.failures import Failure
+from vimeo_tools.running.failures import FAILURES_PATTERN, Failure
+from vimeo_tools.running.folders import refuse_overlap, taken
 from vimeo_tools.running.jobs import Outcome, Summary, run
-from vimeo_tools.running.records import RECORD_NAME, read_record, write_record
+from vimeo_tools.running.records import RECORD_NAME, Record, read_record
 
 # In the record while --overwrite turns a tree made with other settings into this one.
 _REPLACING = "replacing"
@@ -81,12 +84,14 @@ def downsample_tree(
         The summary; a frame that cannot be read or written is among its failures.
 
     Raises:
-        OutputError: ``lq_root`` holds frames made with other or unknown settings, or the disk is
-            full.
+        OutputError: ``lq_root`` holds frames made with other or unknown settings, is where GT is,
+            is used by a process that makes it anew, or the disk is full.
     """
-    _claim(lq_root, settings, overwrite)
-    task = partial(downsample_clip, gt_root, lq_root, settings, overwrite)
-    return run(task, keys, executor, label="LQ frames")
+    refuse_overlap(lq_root, gt_root)
+    clear = partial(_clear, lq_root, settings) if overwrite else None
+    with taken(lq_root, _record(settings), shared=not overwrite, replace=clear):
+        task = partial(downsample_clip, gt_root, lq_root, settings, overwrite)
+        return run(task, keys, executor, label="LQ frames")
 
 
 def downsample_clip(
@@ -125,37 +130,40 @@ def count_complete(lq_root: Path, keys: Sequence[str]) -> int:
     return sum(all(frame_path(lq_root, key, n).exists() for n in FRAME_NUMBERS) for key in keys)
 
 
-def _claim(lq_root: Path, settings: LqSettings, overwrite: bool) -> None:
-    """Record the settings beside the tree before its first frame, or refuse."""
-    made_with, being_replaced = _read_settings(lq_root)
-    if made_with == settings and not being_replaced:
-        return
-    if made_with is None and not _clip_keys(lq_root):
-        write_record(lq_root, settings.to_record())
-        return
-    if not overwrite:
-        raise OutputError(_refusal(lq_root, made_with, being_replaced, settings))
+class _LqRecord(Record):
+    """The record of an LQ tree, which may lie among other files."""
+
+    def read(self, folder: Path) -> Mapping[str, Any] | None:
+        settings, being_replaced = _read_settings(folder)
+        if settings is None:
+            return None
+        return {**settings.to_record(), **({_REPLACING: True} if being_replaced else {})}
+
+    def refusal(self, found: Mapping[str, Any]) -> str:
+        if _REPLACING in found:
+            words = "an --overwrite of other frames was interrupted; finish it with --overwrite"
+        else:
+            made, asked = _parsed(found), _parsed(self.settings)
+            words = f"was made with {made}, asked for is {asked}; --overwrite makes it anew"
+        return f"{words}, or {self.remedy}"
+
+    def stranger(self, folder: Path) -> str | None:
+        return next(_clip_keys(folder), None)
+
+
+def _record(settings: LqSettings) -> Record:
+    return _LqRecord(
+        settings.to_record(), reports=(FAILURES_PATTERN, *map(annotation_name, SPLITS))
+    )
+
+
+def _clear(lq_root: Path, settings: LqSettings) -> None:
+    """Remove the frames of a tree made otherwise."""
     # The mark stays until the last old frame is gone: no kill can leave a mixed tree unmarked.
-    write_record(lq_root, {**settings.to_record(), _REPLACING: True})
+    Record({**settings.to_record(), _REPLACING: True}).write(lq_root)
     for key in _clip_keys(lq_root):
         for number in FRAME_NUMBERS:
             frame_path(lq_root, key, number).unlink(missing_ok=True)
-    write_record(lq_root, settings.to_record())
-
-
-def _refusal(
-    lq_root: Path, made_with: LqSettings | None, being_replaced: bool, settings: LqSettings
-) -> str:
-    if being_replaced:
-        found = "an --overwrite of other frames was interrupted; finish it with --overwrite"
-    elif made_with is None:
-        found = (
-            f"holds frames but no {RECORD_NAME}, so how they were made is unknown; "
-            "`vimeo-prep verify` tells, --overwrite makes them anew"
-        )
-    else:
-        found = f"was made with {made_with}, asked for is {settings}; --overwrite makes it anew"
-    return f"{lq_root}: {found}, or choose another --output-dir"
 
 
 def _read_settings(lq_root: Path) -> tuple[LqSettings | None, bool]:
@@ -165,18 +173,22 @@ def _read_settings(lq_root: Path) -> tuple[LqSettings | None, bool]:
         return None, False
     being_replaced = bool(record.pop(_REPLACING, False))
     try:
-        scale, size = record.pop("scale"), FrameSize(**record.pop("gt_size"))
-        settings = LqSettings(from_record(record), scale, size)
+        return _parsed(record), being_replaced
     except (KeyError, TypeError, SettingsError) as error:
         raise OutputError(
             f"{lq_root / RECORD_NAME}: is not the record of an LQ tree ({error!r}); "
             "choose another --output-dir"
         ) from None
-    return settings, being_replaced
 
 
-def _clip_keys(lq_root: Path) -> list[str]:
-    try:
-        return find_keys(lq_root)
-    except SettingsError:
-        return []
+def _parsed(record: Mapping[str, Any]) -> LqSettings:
+    made = {name: value for name, value in record.items() if name not in ("scale", "gt_size")}
+    return LqSettings(from_record(made), record["scale"], FrameSize(**record["gt_size"]))
+
+
+def _clip_keys(lq_root: Path) -> Iterator[str]:
+    """The clips of which there is a frame."""
+    with contextlib.suppress(SettingsError):
+        for key in find_keys(lq_root):
+            if any(frame_path(lq_root, key, number).exists() for number in FRAME_NUMBERS):
+                yield key

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
-import shutil
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
-
-from tqdm import tqdm
 
 from vimeo_tools.data.lmdb_store import META_INFO_NAME, LmdbWriter, meta_info_text
 from vimeo_tools.data.png import FrameSize, check_png, read_file
 from vimeo_tools.data.septuplets import CENTRE_FRAME, FRAME_NUMBERS, KEY_PROFILES, frame_path
 from vimeo_tools.errors import FrameError, OutputError, SettingsError
-from vimeo_tools.running.atomic import write_text
+from vimeo_tools.running.atomic import is_part, write_text
 from vimeo_tools.running.failures import Failure
+from vimeo_tools.running.folders import LOCK_NAME, Place, clean, refuse_overlap, taken
 from vimeo_tools.running.jobs import Summary
-from vimeo_tools.running.records import RECORD_NAME, differences, read_record, write_record
+from vimeo_tools.running.progress import progress
+from vimeo_tools.running.records import RECORD_NAME, Record, differences, read_record
 
 PARTIAL_SUFFIX = ".partial"
+_DATA = "data.mdb"
+_OUR_FILES = {_DATA, "lock.mdb", META_INFO_NAME, RECORD_NAME, LOCK_NAME}
 # One write transaction, and so the memory that packing takes. Small enough to stay in the cache:
 # 16 frames are written 1.5 times as fast as 256. Threads that read ahead made it slower.
 _FRAMES_PER_BATCH = 16
@@ -89,6 +90,14 @@ class PackPlan:
             for number in self.numbers
         )
 
+    def record(self) -> Record:
+        """What stands beside the database."""
+        return Record(
+            self.to_record(),
+            remedy="--overwrite starts it anew, or choose another name",
+            reports=(META_INFO_NAME,),
+        )
+
     def to_record(self) -> dict[str, Any]:
         """What must be the same for a build to be continued, or to be there already."""
         listing = "\n".join(sorted(self.keys)).encode()
@@ -99,6 +108,19 @@ class PackPlan:
             "clips": len(self.keys),
             "clips_sha256": hashlib.sha256(listing).hexdigest(),
         }
+
+
+def check_name(name: str) -> str:
+    """The name of a database, which is one name and no path.
+
+    Raises:
+        SettingsError: it leads elsewhere.
+    """
+    if name in ("", ".", "..") or "/" in name or os.sep in name or "\0" in name:
+        raise SettingsError(
+            f"name {name!r}: need a plain name, such as gt.lmdb; --output-dir says where it lies"
+        )
+    return name
 
 
 def pack(plan: PackPlan, *, overwrite: bool = False) -> Summary:
@@ -113,29 +135,38 @@ def pack(plan: PackPlan, *, overwrite: bool = False) -> Summary:
         mended, the next call adds what is missing.
 
     Raises:
-        OutputError: another database has the name, or the disk is full.
+        OutputError: something else has the name, or another database and not ``overwrite``; the
+            source is there; another process packs there; or the disk is full.
         LmdbError: the partial database cannot be opened.
     """
     summary = Summary(clips=len(plan.keys))
     frames = plan.frames()
-    if not overwrite and _is_there(plan.target, plan, "--overwrite replaces it"):
+    refuse_overlap(plan.target, plan.source)
+    if _is_there(plan, overwrite):
+        clean(plan.target)
         summary.skipped = len(frames)
         return summary.end()
-    with _claimed(plan, overwrite):
+    clear = partial(_remove_database, plan.partial)
+    with taken(plan.partial, plan.record(), replace=clear if overwrite else None) as place:
+        if _is_there(plan, overwrite):  # by a process that has ended just now
+            summary.skipped = len(frames)
+            return summary.end()
+        if overwrite:
+            clear()
         with LmdbWriter(plan.partial) as writer:
             present = writer.keys()
             missing = [(name, path) for name, path in frames if name.encode() not in present]
             summary.skipped = len(frames) - len(missing)
             _copy(plan, missing, writer, summary)
         if not summary.failures:
-            _give_name(plan, [name for name, _ in frames])
+            _give_name(place, plan, [name for name, _ in frames])
     return summary.end()
 
 
 def _copy(
     plan: PackPlan, missing: Sequence[tuple[str, Path]], writer: LmdbWriter, summary: Summary
 ) -> None:
-    with tqdm(total=len(missing), desc=plan.target.name, unit="frame", disable=None) as bar:
+    with progress(len(missing), "frame", plan.target.name) as bar:
         for batch in _batches(missing):
             records = []
             for name, path in batch:
@@ -156,45 +187,46 @@ def _batches(frames: Sequence[tuple[str, Path]]) -> Iterator[list[tuple[str, Pat
         yield batch
 
 
-def _is_there(folder: Path, plan: PackPlan, remedy: str) -> bool:
-    """Whether ``folder`` was built by this plan; an OutputError when by another."""
-    if not folder.exists():
+def _is_there(plan: PackPlan, overwrite: bool) -> bool:
+    """Whether the database is there, so that nothing is to do; OutputError where it cannot be."""
+    folder = plan.target
+    if not (folder.exists() or folder.is_symlink()):
         return False
-    record = read_record(folder)
-    if record is None:
-        raise OutputError(f"{folder}: is there and was not made by this tool; {remedy}")
+    is_folder = folder.is_dir() and not (overwrite and folder.is_symlink())
+    names = (path.name for path in folder.iterdir()) if is_folder else ()
+    files = {name for name in names if not is_part(name)}
+    if is_folder and not files:  # a kill can leave an empty folder, a moment before its new content
+        return False
+    record = read_record(folder) if is_folder else None
+    if record is None or not record.keys() >= plan.to_record().keys():
+        raise OutputError(
+            f"{folder}: is there and no database that this command made; choose another name"
+        )
+    foreign = sorted(files - _OUR_FILES)
+    if foreign and overwrite:
+        raise OutputError(
+            f"{folder}: holds {foreign[0]}, which this command did not make, so it is not "
+            "replaced; choose another name"
+        )
+    if overwrite or not (folder / _DATA).exists():  # a kill came while the old one was removed
+        return False
     if changed := differences(record, plan.to_record()):
-        raise OutputError(f"{folder}: was made otherwise: {changed}; {remedy}")
+        raise OutputError(
+            f"{folder}: was made with {changed}; --overwrite replaces it, or choose another name"
+        )
     return True
 
 
-@contextlib.contextmanager
-def _claimed(plan: PackPlan, overwrite: bool) -> Iterator[None]:
-    """The partial folder, this plan's and this process's alone."""
-    try:
-        plan.partial.mkdir(parents=True, exist_ok=True)
-        lock = (plan.partial / ".lock").open("w")
-    except OSError as error:
-        raise OutputError(f"{plan.partial}: cannot be written: {error.strerror}") from None
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise OutputError(f"{plan.partial}: another process is packing here") from None
-        if overwrite:
-            (plan.partial / "data.mdb").unlink(missing_ok=True)
-        elif (plan.partial / RECORD_NAME).exists():
-            _is_there(plan.partial, plan, "--overwrite starts it anew")
-        write_record(plan.partial, plan.to_record())
-        yield
-
-
-def _give_name(plan: PackPlan, names: Sequence[str]) -> None:
+def _give_name(place: Place, plan: PackPlan, names: Sequence[str]) -> None:
     write_text(plan.partial / META_INFO_NAME, meta_info_text(names, plan.size))
-    (plan.partial / ".lock").unlink()
-    old = plan.target.with_name(plan.target.name + ".old")
     if plan.target.exists():
-        shutil.rmtree(old, ignore_errors=True)
-        plan.target.rename(old)
-    plan.partial.rename(plan.target)
-    shutil.rmtree(old, ignore_errors=True)
+        clean(plan.target)
+        _remove_database(plan.target)
+        (plan.target / RECORD_NAME).unlink(missing_ok=True)
+    place.rename(plan.target)
+
+
+def _remove_database(folder: Path) -> None:
+    """Remove all but the record, which says that the folder is ours, and the lock."""
+    for name in (_DATA, "lock.mdb", META_INFO_NAME):
+        (folder / name).unlink(missing_ok=True)

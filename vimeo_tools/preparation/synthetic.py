@@ -29,8 +29,9 @@ from vimeo_tools.data.septuplets import (
 from vimeo_tools.errors import SettingsError
 from vimeo_tools.running.atomic import remove_parts, write_file
 from vimeo_tools.running.failures import Failure
+from vimeo_tools.running.folders import taken
 from vimeo_tools.running.jobs import Outcome, Summary, run
-from vimeo_tools.running.records import claim
+from vimeo_tools.running.records import Record
 
 Float32 = npt.NDArray[np.float32]
 
@@ -114,10 +115,10 @@ def synthesize(
         )
     keys = numbered_keys(1, clips)
     settings = {"clips": clips, "test_clips": test_clips, "size": asdict(size), "seed": seed}
-    claim(root, {"synthesized": settings})
-    summary = run(partial(_draw_missing, root, size, seed), keys, executor, label="clips")
-    if not summary.failures:
-        write_split_lists(root, keys[: clips - test_clips], keys[clips - test_clips :])
+    with taken(root, Record({"synthesized": settings})):
+        summary = run(partial(_draw_missing, root, size, seed), keys, executor, label="clips")
+        if not summary.failures:
+            write_split_lists(root, keys[: clips - test_clips], keys[clips - test_clips :])
     return summary
 
 

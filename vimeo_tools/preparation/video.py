@@ -6,14 +6,13 @@ Decoding and the search for scene cuts are FFmpeg's, through PyAV (extra ``[vide
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from vimeo_tools.data.pictures import Frame
 from vimeo_tools.data.png import FrameSize, encode_png
@@ -31,8 +30,10 @@ from vimeo_tools.errors import SettingsError, VideoError
 from vimeo_tools.resize.matlab import imresize
 from vimeo_tools.running.atomic import remove_parts, write_file
 from vimeo_tools.running.failures import Failure
+from vimeo_tools.running.folders import refuse_overlap, taken
 from vimeo_tools.running.jobs import Outcome, Summary
-from vimeo_tools.running.records import claim
+from vimeo_tools.running.progress import progress
+from vimeo_tools.running.records import Record, differences
 
 # Room for this many clips before the folder number of the next video.
 _FOLDERS_PER_VIDEO = 10
@@ -84,20 +85,44 @@ def cut_videos(
         OutputError: ``root`` holds something else, or the disk is full.
     """
     import_av()
-    names = [f"{video.name} ({video.stat().st_size} bytes)" for video in videos if video.is_file()]
-    claim(root, {"cut_from": names, **asdict(settings)})
+    refuse_overlap(root, *videos)
+    names = [_described(video) for video in videos]
     summary = Summary()
     train: list[str] = []
     test: list[str] = []
-    for number, video in enumerate(videos):
-        keys = _cut_video(video, root, 1 + number * _FOLDERS_PER_VIDEO, settings, threads, summary)
-        first_test = len(keys) - round(settings.test_fraction * len(keys))
-        # Clips that share frames with the first test clip belong to neither list.
-        overlapping = (FRAMES_PER_CLIP - 1) // settings.stride if first_test < len(keys) else 0
-        train += keys[: max(first_test - overlapping, 0)]
-        test += keys[first_test:]
-    write_split_lists(root, train, test)
+    with taken(root, _record(names, settings)):
+        for number, video in enumerate(videos):
+            folder = 1 + number * _FOLDERS_PER_VIDEO
+            keys = _cut_video(video, root, folder, settings, threads, summary)
+            if not keys:
+                names[number] = None
+                _record(names, settings).write(root)
+            first_test = len(keys) - round(settings.test_fraction * len(keys))
+            # Clips that share frames with the first test clip belong to neither list.
+            overlapping = (FRAMES_PER_CLIP - 1) // settings.stride if first_test < len(keys) else 0
+            train += keys[: max(first_test - overlapping, 0)]
+            test += keys[first_test:]
+        write_split_lists(root, train, test)
     return summary.end()
+
+
+class _VideoRecord(Record):
+    """Names the videos in their order; one that gave no clip is null, and may be another one."""
+
+    def differences(self, found: Mapping[str, Any]) -> str:
+        old, new = found.get("cut_from"), self.settings["cut_from"]
+        if isinstance(old, list) and len(old) == len(new):
+            filled = [n if o is None else o for o, n in zip(old, new, strict=True)]
+            found = {**found, "cut_from": filled}
+        return differences(found, self.settings)
+
+
+def _record(names: Sequence[str | None], settings: CutSettings) -> Record:
+    return _VideoRecord({"cut_from": list(names), **asdict(settings)})
+
+
+def _described(video: Path) -> str | None:
+    return f"{video.name} ({video.stat().st_size} bytes)" if video.is_file() else None
 
 
 def septuplets_of(video: Path, settings: CutSettings) -> Iterator[list[Frame]]:
@@ -127,13 +152,12 @@ def _cut_video(
     limit = _FOLDERS_PER_VIDEO * 9999
     keys = numbered_keys(folder, limit)
     count = 0
-    progress = tqdm(desc=video.name, unit="clip", disable=None)
     try:
-        with ThreadPoolExecutor(threads) as encoders, progress:
+        with ThreadPoolExecutor(threads) as encoders, progress(None, "clip", video.name) as bar:
             for key, frames in zip(keys, septuplets_of(video, settings), strict=False):
                 summary.add(_write_clip(root / GT_FOLDER, key, frames, encoders))
                 count += 1
-                progress.update()
+                bar.update()
     except VideoError as error:
         summary.failures.append(Failure(str(video), str(error)))
     else:

@@ -1,21 +1,29 @@
-"""Files that appear under their final name only when they are whole."""
+"""Files that appear under their final name only when they are whole.
+
+Until then a file is a hidden ``.NAME.XXXX.part`` beside it, locked by the process that writes it:
+the system takes the lock back when the process ends, however it ends, so that whoever comes next
+can tell what a dead process has left from what is being written at this moment.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import json
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from vimeo_tools.errors import OutputError
 
 _PART = ".part"
+_PART_NAME = re.compile(r"\..+\.[0-9a-f]+\.part(\.[^.]+)?")
 # Every further write would fail the same way: stop instead of collecting half a million failures.
-_FATAL_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+_FATAL_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
 
 
 def write_file(path: Path, data: bytes) -> None:
@@ -27,21 +35,17 @@ def write_file(path: Path, data: bytes) -> None:
         OutputError: the disk is full, over quota or read-only.
         OSError: any other reason the file cannot be written.
     """
-    part = path.with_name(f".{path.name}.{secrets.token_hex(6)}{_PART}")
     try:
-        with part.open("xb") as file:
+        with _part_of(path) as (part, file):
             file.write(data)
-        part.replace(path)
+            file.flush()
+            part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
         if error.errno in _FATAL_ERRNOS:
             raise OutputError(
                 f"{path}: cannot be written: {os.strerror(error.errno)}; nothing is broken: "
                 "make room or choose another output, then run the same command again"
             ) from error
-        raise
-    except BaseException:
-        part.unlink(missing_ok=True)
         raise
 
 
@@ -51,23 +55,69 @@ def whole_file(path: Path) -> Iterator[Path]:
 
     The temporary name keeps the suffix, by which some writers choose their format. What was
     written is on the disk before it has its name: unlike `write_file`, this also survives a power
-    cut, and takes milliseconds.
+    cut, and takes milliseconds. What killed writers of this file have left goes away.
 
     Raises:
         OutputError: the file cannot be written, and why.
     """
-    part = path.with_name(f".{path.stem}.{secrets.token_hex(6)}{_PART}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        yield part
-        part.chmod(0o644)  # MindSpore and safetensors leave theirs to the owner alone
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
-        part.replace(path)
+        remove_parts(path.parent, path.stem)
+        with _part_of(path, path.suffix) as (part, _):
+            yield part
+            part.chmod(0o644)  # MindSpore and safetensors leave theirs to the owner alone
+            with part.open("rb") as written:
+                os.fsync(written.fileno())
+            part.replace(path)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
-    finally:
-        part.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _part_of(path: Path, suffix: str = "") -> Iterator[tuple[Path, BinaryIO]]:
+    """A new part of ``path``, locked by this process; gone afterwards if it was not renamed."""
+    stem = path.name.removesuffix(suffix)
+    while True:
+        part = path.with_name(f".{stem}.{secrets.token_hex(6)}{_PART}{suffix}")
+        with part.open("xb") as file:
+            try:
+                # Without locks on this file system, `remove_parts` has none either and lets be.
+                with contextlib.suppress(OSError):
+                    fcntl.flock(file, fcntl.LOCK_EX)
+                if os.fstat(file.fileno()).st_nlink:
+                    yield part, file
+                    return
+                # Taken for a dead one's in the moment before it was locked.
+            finally:
+                part.unlink(missing_ok=True)
+
+
+def remove_parts(folder: Path, stem: str = "") -> None:
+    """Remove what dead writers have left in ``folder``; what is being written stays.
+
+    Args:
+        folder: need not exist.
+        stem: only parts of files with this name before the suffix.
+    """
+    try:
+        parts = [path for path in folder.iterdir() if is_part(path.name)]
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for part in parts:
+        if part.name.startswith(f".{stem}." if stem else "."):
+            _remove_if_dead(part)
+
+
+def is_part(name: str) -> bool:
+    """Whether a file of this name is one that did not get its own yet."""
+    return bool(_PART_NAME.fullmatch(name))
+
+
+def _remove_if_dead(part: Path) -> None:
+    # Errors: it got its name or went away just now, or is another user's, or is being written.
+    with contextlib.suppress(OSError), part.open("r+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        part.unlink()
 
 
 def write_text(path: Path, text: str) -> None:
@@ -90,17 +140,10 @@ def read_json(path: Path) -> dict[str, Any] | None:
         value = json.loads(path.read_bytes())
     except FileNotFoundError:
         return None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise OutputError(
-            f"{path}: not readable as JSON ({error}); restore it, or remove it together with "
-            "the data that it describes"
+            f"{path}: not readable as JSON ({error}); restore it, or choose another folder"
         ) from error
     if not isinstance(value, dict):
         raise OutputError(f"{path}: holds {type(value).__name__}, expected a JSON object")
     return value
-
-
-def remove_parts(folder: Path) -> None:
-    """Remove what killed writers left in ``folder``; for folders with no writer but the caller."""
-    for part in folder.glob(f".*{_PART}*"):
-        part.unlink(missing_ok=True)

@@ -8,6 +8,9 @@ from typing import NamedTuple
 
 from vimeo_tools.running.atomic import write_text
 
+# Shards have files of their own.
+FAILURES_PATTERN = "vimeo-prep-failures*.txt"
+
 
 class Failure(NamedTuple):
     """One thing that could not be done.

@@ -26,10 +26,9 @@ from multiprocessing import connection
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
-from tqdm import tqdm
-
 from vimeo_tools.errors import SettingsError, WorkerError
 from vimeo_tools.running.failures import Failure
+from vimeo_tools.running.progress import progress
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -119,7 +118,7 @@ def each(
         KeyboardInterrupt: nothing further is started, running tasks have ended.
     """
     results = map(task, items) if executor is None else _spread(task, items, executor)
-    with tqdm(total=len(items), desc=label, unit="clip", disable=None, smoothing=0.1) as bar:
+    with progress(len(items), "clip", label) as bar:
         for result in results:
             bar.update()
             yield result

@@ -131,7 +131,7 @@ def test_two_at_once_are_refused(drawn, tmp_path, start):
     second = start(config, tmp_path / "run")
     _, err = finish(second)
     assert second.returncode == 1
-    assert "another process is training there" in err
+    assert "another process is at work there" in err
     assert first.poll() is None
 
 

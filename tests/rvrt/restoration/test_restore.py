@@ -19,6 +19,7 @@ from rvrt.restoration.restore import Job, Summary, padded_clip, restore, tile_me
 from rvrt.restoration.tiling import plan_tiles
 from rvrt.weights.checkpoint import Record, save_weights
 from tests.rvrt.conftest import ROOT
+from vimeo_tools.errors import OutputError
 
 # So large that what the sums take beside the tiles does not count.
 MEGA = 2**20
@@ -143,15 +144,15 @@ def test_frames_of_two_jobs_never_mix(tmp_path, weights):
     job = Job(tmp_path / "in", tmp_path / "out", weights)
     restore(job, enlarge, DEBUG, volume)
     weights.write_bytes(b"others")
-    with pytest.raises(RestoreError, match="of another input or of other weights"):
+    with pytest.raises(OutputError, match="of another input or of other weights"):
         restore(job, enlarge, DEBUG, volume)
     (tmp_path / "foreign").mkdir()
     (tmp_path / "foreign" / "holiday.png").write_bytes(b"mine")
-    with pytest.raises(RestoreError, match="not begun by this command"):
+    with pytest.raises(OutputError, match="not made by this command"):
         restore(Job(tmp_path / "in", tmp_path / "foreign", weights), enlarge, DEBUG, volume)
-    with pytest.raises(RestoreError, match="is the input"):
+    with pytest.raises(OutputError, match="is the input"):
         restore(Job(tmp_path / "in", tmp_path / "in", weights), enlarge, DEBUG, volume)
-    with pytest.raises(RestoreError, match="is a file"):
+    with pytest.raises(OutputError, match="is a file"):
         restore(Job(tmp_path / "in", weights, weights), enlarge, DEBUG, volume)
     with pytest.raises(RestoreError, match=r"videos are written as \.mp4"):
         restore(Job(tmp_path / "in", tmp_path / "v.avi", weights), enlarge, DEBUG, volume)
@@ -183,7 +184,7 @@ def test_video_to_video_with_resume(tmp_path, weights):
 
     with pytest.raises(KeyboardInterrupt):
         restore(job, fails, DEBUG, volume)
-    assert job.folder.is_dir() and not job.target.exists()
+    assert not job.folder.exists() and not job.target.exists()
     assert restore(job, enlarge, DEBUG, volume) == Summary(5, 0)
     assert not job.folder.exists()
     reader = open_frames(job.target)
@@ -192,8 +193,12 @@ def test_video_to_video_with_resume(tmp_path, weights):
     clip = padded_clip(open_frames(job.source), 0, 4, 64)
     wanted = to_uint8(enlarge(clip, (0, 64), (0, 64))[0])
     assert np.abs(reader.read(0, 1)[0].astype(int) - wanted[:192]).mean() < 2
-    with pytest.raises(RestoreError, match=r"out\.mkv: exists"):
+    assert restore(job, enlarge, DEBUG, volume) == Summary(0, 5)
+    assert not job.folder.exists()
+    weights.write_bytes(b"others")
+    with pytest.raises(RestoreError, match=r"out\.mkv: exists, and is no video that this command"):
         restore(job, enlarge, DEBUG, volume)
+    assert not job.folder.exists()
 
 
 @pytest.fixture(scope="module")

@@ -68,7 +68,7 @@ def test_a_line_torn_by_a_kill_is_left_out_and_then_replaced(tmp_path):
 @pytest.mark.parametrize("bad", ["loss 0.3", "[1, 2]", '{"loss": 1}', '{"step": "one"}', ""])
 def test_a_damaged_line_is_named(tmp_path, bad):
     (tmp_path / "metrics.jsonl").write_text(f'{{"step": 1}}\n{bad}\n{{"step": 3}}\n')
-    with pytest.raises(OutputError, match=r"metrics\.jsonl:2: not a line of a journal"):
+    with pytest.raises(OutputError, match=r"metrics\.jsonl:2: is damaged"):
         read(tmp_path)
 
 

@@ -82,7 +82,7 @@ def test_a_tree_made_otherwise_is_refused(gt, lq):
 def test_a_tree_of_unknown_make_is_refused(gt, lq):
     downsample_tree(gt, lq, TRAIN, DOUBLE)
     (lq / RECORD_NAME).unlink()
-    with pytest.raises(OutputError, match="how they were made is unknown"):
+    with pytest.raises(OutputError, match=r"holds 00001/0001 and no vimeo-prep\.json"):
         downsample_tree(gt, lq, KEYS, DOUBLE)
 
 

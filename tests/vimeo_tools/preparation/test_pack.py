@@ -1,7 +1,5 @@
 """Packing: bytes unchanged, whole or without its name, resumed to the same database."""
 
-import fcntl
-
 import lmdb
 import pytest
 
@@ -11,6 +9,7 @@ from vimeo_tools.data.png import FrameSize
 from vimeo_tools.data.septuplets import FRAME_NUMBERS, frame_path
 from vimeo_tools.errors import OutputError, SettingsError
 from vimeo_tools.preparation.pack import CONTENTS, PackPlan, pack
+from vimeo_tools.running.folders import taken
 
 KEYS = [*TRAIN, *TEST]
 
@@ -134,17 +133,14 @@ def test_a_partial_of_other_frames_is_refused(plan, gt):
 def test_a_strangers_folder_of_that_name_is_refused(plan):
     plan.target.mkdir()
     (plan.target / "data.mdb").write_bytes(b"precious")
-    with pytest.raises(OutputError, match="not made by this tool"):
+    with pytest.raises(OutputError, match="no database that this command made"):
         pack(plan)
     assert (plan.target / "data.mdb").read_bytes() == b"precious"
 
 
 def test_two_at_once_are_refused(plan):
-    plan.partial.mkdir()
-    with (plan.partial / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(OutputError, match="another process is packing"):
-            pack(plan)
+    with taken(plan.partial, plan.record()), pytest.raises(OutputError, match="is at work there"):
+        pack(plan)
 
 
 def test_wrong_sizes_and_profiles(gt, tmp_path):

@@ -73,7 +73,7 @@ def test_an_interrupted_run_is_continued(drawn, tmp_path):
 
 
 def test_what_is_refused(drawn, tmp_path):
-    with pytest.raises(OutputError, match="made otherwise"):
+    with pytest.raises(OutputError, match="was made with synthesized"):
         synthesize(drawn, 3, test_clips=1, size=SIZE, seed=6)
     with pytest.raises(SettingsError, match="at least one for training"):
         synthesize(tmp_path / "a", 2, test_clips=2)
