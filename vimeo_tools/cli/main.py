@@ -9,6 +9,7 @@ import click
 
 from vimeo_tools._version import __version__
 from vimeo_tools.cli.options import (
+    BLUR,
     COMMON,
     CONVENTION,
     DASK,
@@ -20,9 +21,9 @@ from vimeo_tools.cli.options import (
     choose_lists,
     finish,
     make_executor,
-    parameters,
     parse_shard,
     show,
+    take_degradation,
 )
 from vimeo_tools.cli.pack import pack_lmdb
 from vimeo_tools.cli.synthetic import synthesize_command
@@ -30,7 +31,6 @@ from vimeo_tools.cli.verify import verify_command
 from vimeo_tools.cli.video import from_video
 from vimeo_tools.data.lists import ANNOTATION_FORMS, in_both
 from vimeo_tools.data.septuplets import GT_FOLDER
-from vimeo_tools.degradations import choose_degradation
 from vimeo_tools.errors import VimeoToolsError
 from vimeo_tools.preparation.prepare import PrepareSettings, describe, prepare
 from vimeo_tools.resize.backend import describe_backend
@@ -80,7 +80,7 @@ def _show_version(ctx: click.Context, _option: click.Parameter, wanted: bool) ->
 )
 @click.option("--generate-lq", is_flag=True, help="Make the LQ frames too.")
 @click.option("--scale", type=click.IntRange(2, 64), default=4, show_default=True)
-@add_options(DEGRADATION, CONVENTION)
+@add_options(DEGRADATION, CONVENTION, *BLUR)
 @click.option(
     "--annotation-form",
     type=click.Choice(list(ANNOTATION_FORMS)),
@@ -115,8 +115,6 @@ def main(
     dry_run: bool,
     train_annotation: Path | None,
     test_annotation: Path | None,
-    degradation: str,
-    convention: str | None,
     **options: Any,
 ) -> None:
     """Prepare Vimeo90K: annotations and MATLAB-exact LQ frames.
@@ -132,7 +130,7 @@ def main(
     if ctx.invoked_subcommand:
         _refuse_options_before_command(ctx)
         return
-    made = choose_degradation(degradation, **parameters(convention=convention))
+    made = take_degradation(options)
     if options["output_dir"] is None:
         usual = made.folder(options["scale"]) if options["generate_lq"] else "."
         options["output_dir"] = Path(usual)

@@ -14,7 +14,8 @@ import click
 from vimeo_tools.cli.plugin import plugin_option
 from vimeo_tools.data.png import FrameSize
 from vimeo_tools.data.septuplets import SPLITS
-from vimeo_tools.degradations import DEGRADATIONS
+from vimeo_tools.degradations import DEGRADATIONS, Degradation, choose_degradation
+from vimeo_tools.degradations.blur import BORDERS, Blur
 from vimeo_tools.errors import SettingsError
 from vimeo_tools.preparation.prepare import find_lists
 from vimeo_tools.preparation.verification import counted
@@ -44,6 +45,17 @@ CONVENTION = click.option(
     help="Of bicubic. double: as BasicSR, KAIR and the published RVRT; uint8: as mindediting.  "
     "[default: double]",
 )
+BLUR = (
+    click.option("--sigma", type=click.FloatRange(0.1, 20), help="Of bd, in GT pixels."),
+    click.option("--kernel", type=click.IntRange(1, 99), metavar="TAPS", help="Of bd, an axis."),
+    click.option(
+        "--phase",
+        type=click.IntRange(0, 63),
+        metavar="PIXEL",
+        help="Of bd: the GT pixel under the middle of the kernel for the first sample.",
+    ),
+    click.option("--border", type=click.Choice(BORDERS), help="Of bd: what lies outside a frame."),
+)
 LISTS = (
     click.option("--train-annotation", type=FILE, help="[default: sep_trainlist.txt]"),
     click.option("--test-annotation", type=FILE, help="[default: sep_testlist.txt]"),
@@ -61,9 +73,11 @@ def add_options(*chosen: Callable[[Function], Function]) -> Callable[[Function],
     return add_all
 
 
-def parameters(**given: Any) -> dict[str, Any]:
-    """Those options that were given."""
-    return {name: value for name, value in given.items() if value is not None}
+def take_degradation(options: dict[str, Any]) -> Degradation:
+    """Take the options of DEGRADATION, CONVENTION and BLUR out of ``options``: what they mean."""
+    name = options.pop("degradation")
+    given = {option: options.pop(option) for option in ("convention", *Blur._fields)}
+    return choose_degradation(name, **{k: v for k, v in given.items() if v is not None})
 
 
 def parse_size(value: str | FrameSize) -> FrameSize:

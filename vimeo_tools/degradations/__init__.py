@@ -21,18 +21,23 @@ import numpy as np
 
 from vimeo_tools.degradations.base import Degradation, Frame, with_parameters
 from vimeo_tools.degradations.bicubic import Bicubic
+from vimeo_tools.degradations.blur import MAKERS, BlurDown
 from vimeo_tools.errors import SettingsError
 
 __all__ = [
     "DEGRADATIONS",
     "Bicubic",
+    "BlurDown",
     "Degradation",
     "choose_degradation",
     "degrade",
     "from_record",
 ]
 
-DEGRADATIONS: dict[str, Degradation] = {"bicubic": Bicubic()}
+DEGRADATIONS: dict[str, Degradation] = {
+    "bicubic": Bicubic(),
+    **{name: BlurDown(name) for name in MAKERS},
+}
 
 
 def choose_degradation(name: str | Degradation, **parameters: Any) -> Degradation:
@@ -80,6 +85,7 @@ def degrade(
 
     Raises:
         SettingsError: an unknown name or parameter, or a value that is not allowed.
+        FrameError: a frame is smaller than the scale.
         TypeError: frames are no array of uint8.
         ValueError: wrong number of dimensions, or an empty array.
     """

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import asdict, is_dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, is_dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,7 @@ class Degradation(ABC):
 
     name: str
     tag: str
-    scales = range(_SMALLEST_SCALE, _LARGEST_SCALE + 1)
+    scales: Sequence[int] = range(_SMALLEST_SCALE, _LARGEST_SCALE + 1)
 
     @abstractmethod
     def apply(self, frame: Frame, scale: int) -> Frame:
@@ -43,6 +43,9 @@ class Degradation(ABC):
 
         Returns:
             uint8; (H / scale, W / scale) or that with C.
+
+        Raises:
+            FrameError: the frame cannot be made smaller so.
         """
 
     def margin(self, scale: int) -> int:
@@ -52,6 +55,14 @@ class Degradation(ABC):
         here, whole frames are asked for, which is right for all and fast for none.
         """
         return WHOLE_FRAME
+
+    def undecided(self, frame: Frame, scale: int) -> npt.NDArray[np.bool_] | None:
+        """Where even the original program's own runs differ by one level, as a mask; or nowhere.
+
+        Args:
+            frame, scale: as for `apply`, whose result has the shape of the mask.
+        """
+        return None
 
     def folder(self, scale: int) -> str:
         """The usual name of a tree of such frames, as ``BIx4``."""
@@ -68,8 +79,11 @@ class Degradation(ABC):
     def check_scale(self, scale: int) -> None:
         """Raise a SettingsError unless frames can be made so many times smaller."""
         if scale not in self.scales:
+            known = self.scales
+            each = ", ".join(map(str, known))
+            allowed = f"{known[0]} to {known[-1]}" if isinstance(known, range) else each
             raise SettingsError(
-                f"scale {scale}: need {self.scales[0]} to {self.scales[-1]}; 4 makes quarter-size "
+                f"degradation {self.name}, scale {scale}: need {allowed}; 4 makes quarter-size "
                 "frames"
             )
 
@@ -93,4 +107,4 @@ def with_parameters(degradation: Degradation, parameters: Mapping[str, Any]) -> 
             raise SettingsError(
                 f"degradation {degradation.name}: {name} is no parameter of it; there are: {known}"
             )
-    return type(degradation)(**{**allowed, **parameters})
+    return replace(degradation, **parameters)  # type: ignore[type-var]

@@ -18,9 +18,8 @@ import numpy.typing as npt
 from mindspore import dataset as msds
 from mindspore.dataset import vision
 
-from vimeo_tools import errors
 from vimeo_tools.data.septuplets import FRAMES_PER_CLIP
-from vimeo_tools.errors import FrameError, SettingsError, VimeoToolsError
+from vimeo_tools.errors import FrameError, LmdbError, SettingsError, VimeoToolsError
 from vimeo_tools.feed.augment import Augmentation, draw
 from vimeo_tools.feed.order import Evaluation, Training
 from vimeo_tools.feed.samples import SeptupletSource, open_septuplets
@@ -36,6 +35,10 @@ __all__ = [
 ]
 
 Batch = dict[str, Any]
+# What travels from a worker as its name and message.
+_ERRORS = {
+    error.__name__: error for error in (FrameError, LmdbError, SettingsError, VimeoToolsError)
+}
 _COLUMNS = ["lq", "gt", "key", "mirrored", "error"]
 _DECODE = vision.Decode()
 
@@ -166,7 +169,8 @@ class _Rows:
             clip = self._source.read(sample.clip, augmentation, decode_with_mindspore)
         except VimeoToolsError as error:
             clip = self._source.blank(augmentation)
-            message = f"{type(error).__name__}: {error}"
+            name = type(error).__name__
+            message = f"{name if name in _ERRORS else VimeoToolsError.__name__}: {error}"
         key = self._source.keys[sample.clip]
         return *clip, key, augmentation.mirror, message
 
@@ -185,7 +189,7 @@ def _raise_first(messages: npt.NDArray[np.str_]) -> None:
     for message in messages.tolist():
         if message:
             name, _, text = message.partition(": ")
-            raise getattr(errors, name)(text)
+            raise _ERRORS[name](text)
 
 
 def _to_tensor(frames: npt.NDArray[np.uint8], mirrored: bool) -> Any:

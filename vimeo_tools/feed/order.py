@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import NamedTuple, overload
+from typing import NamedTuple, TypeGuard, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,9 @@ from vimeo_tools.feed.augment import AugmentConfig
 
 # Keeps the streams of order and samples apart: NumPy pads short seeds with zeros.
 _FOR_ORDER, _FOR_SAMPLE = 1, 2
+
+
+_MOST_STEPS, _LARGEST_BATCH = 10**12, 2**16
 
 
 class Sample(NamedTuple):
@@ -40,7 +43,8 @@ class Training:
         augment: what may be drawn for a sample.
         seed: of the order and of all draws.
         rank, world: this one of so many ranks; from 0.
-        steps: of the whole run, as ``range(first, end)``; None for one epoch from step 0.
+        steps: of the whole run, as ``range(first, end)`` or a number; None for one epoch from
+            step 0.
     """
 
     batch_size: int = 1
@@ -48,19 +52,34 @@ class Training:
     seed: int = 0
     rank: int = 0
     world: int = 1
-    steps: range | None = None
+    steps: range | int | None = None
 
     def __post_init__(self) -> None:
         _check_rank(self.batch_size, self.rank, self.world)
-        if not 0 <= self.seed < 2**32:
-            raise SettingsError(f"seed {self.seed}: need an integer from 0 to 2**32 - 1")
-        if self.steps is not None and (self.steps.step != 1 or self.steps.start < 0):
-            raise SettingsError(f"steps {self.steps}: need range(first, end) with first from 0 on")
+        if not (_is_integer(self.seed) and 0 <= self.seed < 2**32):
+            raise SettingsError(f"seed {self.seed!r}: need an integer from 0 to 2**32 - 1")
+        if not isinstance(self.augment, AugmentConfig):
+            raise SettingsError(f"augment {self.augment!r}: need an AugmentConfig")
+        self._range()
         if self.batch_size > 1 and 0 < self.augment.mirror < 1:
             raise SettingsError(
                 f"mirror {self.augment.mirror} with batches of {self.batch_size}: 7 and 14 frames "
                 "do not stack; give a mirror probability of 0 or 1, or batches of 1"
             )
+
+    def _range(self) -> range | None:
+        steps = self.steps
+        if steps is None:
+            return None
+        if _is_integer(steps):
+            steps = range(steps)
+        if not isinstance(steps, range) or steps.step != 1 or not 0 <= steps.start <= _MOST_STEPS:
+            raise SettingsError(
+                f"steps {self.steps!r}: need a number, or range(first, end) with first from 0 on"
+            )
+        if steps.stop > _MOST_STEPS:
+            raise SettingsError(f"steps {self.steps!r}: need an end of at most {_MOST_STEPS:,}")
+        return steps
 
     def samples(self, clips: int) -> Sequence[Sample]:
         """This rank's samples in order, ``batch_size`` to a step, of a set of ``clips`` clips."""
@@ -110,7 +129,8 @@ class _TrainingSamples(Sequence[Sample]):
         self._clips = clips
         self._whole_batch = plan.world * plan.batch_size
         epoch = range(-(-clips // self._whole_batch))
-        self._steps = epoch if plan.steps is None else plan.steps
+        steps = plan._range()
+        self._steps = epoch if steps is None else steps
 
     def __len__(self) -> int:
         return len(self._steps) * self._plan.batch_size
@@ -130,8 +150,12 @@ class _TrainingSamples(Sequence[Sample]):
         return Sample(epoch, int(epoch_order(self._plan.seed, epoch, self._clips)[place]))
 
 
+def _is_integer(value: object) -> TypeGuard[int]:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
 def _check_rank(batch_size: int, rank: int, world: int) -> None:
-    if batch_size < 1:
-        raise SettingsError(f"batch_size {batch_size}: need at least 1")
-    if not 0 <= rank < world:
+    if not (_is_integer(batch_size) and 1 <= batch_size <= _LARGEST_BATCH):
+        raise SettingsError(f"batch_size {batch_size!r}: need 1 to {_LARGEST_BATCH:,}")
+    if not (_is_integer(rank) and _is_integer(world) and 0 <= rank < world):
         raise SettingsError(f"rank {rank} of {world}: ranks are numbered 0 to {world - 1}")

@@ -22,6 +22,7 @@ class Difference(NamedTuple):
         largest: by how many levels at most.
         row, column: of the first in reading order.
         found, expected: the levels there, all channels.
+        ties: how many more are one level off where the maker's own runs differ; not counted above.
     """
 
     samples: int = 0
@@ -30,6 +31,7 @@ class Difference(NamedTuple):
     column: int = 0
     found: tuple[int, ...] = ()
     expected: tuple[int, ...] = ()
+    ties: int = 0
 
     def __str__(self) -> str:
         return (
@@ -57,6 +59,7 @@ class Verification:
         exact: per candidate, frames without a differing sample. Candidates are the two conventions
             of bicubic, or the one degradation that was asked for or recorded.
         differing: per candidate, differing samples.
+        ties: samples that are one level off where the maker's own runs differ too; not failures.
         maker: what else made the frames that fit no candidate, if that is known.
         notes: what is no failure, and worth knowing.
         failures: frames that are missing, damaged, of a wrong size or of wrong pixels.
@@ -67,6 +70,7 @@ class Verification:
     samples: int = 0
     exact: Counter[str] = field(default_factory=Counter)
     differing: Counter[str] = field(default_factory=Counter)
+    ties: int = 0
     maker: str | None = None
     notes: list[str] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
@@ -84,6 +88,7 @@ class Verification:
         for name, difference in check.differences.items():
             self.differing[name] += difference.samples
             self.exact[name] += difference.samples == 0
+            self.ties += difference.ties
 
     def values(self) -> dict[str, Any]:
         """JSON-like; all but the failures."""
@@ -93,6 +98,7 @@ class Verification:
             "samples": self.samples,
             "exact": dict(self.exact),
             "differing": dict(self.differing),
+            "ties": self.ties,
             "convention": self.convention,
             "maker": self.maker,
             "verdict": self._verdict() if self.frames else None,
@@ -107,6 +113,8 @@ class Verification:
             lines.append(f"  {name}: {self.exact[name]} of {self.frames} frames exact{differ}")
         if self.frames:
             lines.append(f"  {self._verdict()}")
+        if self.ties:
+            lines.append(f"  {self.ties} more by one level at a tie, where its maker's runs differ")
         lines += [f"  note: {note}" for note in self.notes]
         lines.append(f"  {counted(len(self.failures), 'failure')}")
         return "\n".join(lines)

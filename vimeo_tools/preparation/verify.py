@@ -226,22 +226,27 @@ def _check_group(
 def _check_frame(
     name: str, gt: Frame, lq: Frame, scale: int, candidates: Mapping[str, Degradation]
 ) -> FrameCheck:
-    made = {label: candidate.apply(gt, scale) for label, candidate in candidates.items()}
-    expected = next(iter(made.values()))
+    differences = {label: _difference(gt, lq, scale, made) for label, made in candidates.items()}
+    return FrameCheck(name, lq.size, differences)
+
+
+def _difference(gt: Frame, lq: Frame, scale: int, made: Degradation) -> Difference:
+    expected = made.apply(gt, scale)
     FrameSize(*expected.shape[:2]).check(FrameSize(*lq.shape[:2]))
     if lq.ndim != expected.ndim:
         raise FrameError("one of GT and LQ is grey, the other in colour")
-    return FrameCheck(name, lq.size, {maker: _difference(lq, made[maker]) for maker in made})
-
-
-def _difference(found: Frame, expected: Frame) -> Difference:
-    gap = np.abs(found.astype(np.int16) - expected)
+    gap = np.abs(lq.astype(np.int16) - expected)
+    ties = 0
+    if gap.any() and (undecided := made.undecided(gt, scale)) is not None:
+        by_chance = undecided & (gap == 1)
+        ties = int(by_chance.sum())
+        gap[by_chance] = 0
     where = np.argwhere(gap)
     if not len(where):
-        return Difference()
+        return Difference(ties=ties)
     row, column = (int(n) for n in where[0][:2])
-    pixels = (tuple(np.atleast_1d(frame[row, column]).tolist()) for frame in (found, expected))
-    return Difference(len(where), int(gap.max()), row, column, *pixels)
+    found, should_be = (tuple(np.atleast_1d(f[row, column]).tolist()) for f in (lq, expected))
+    return Difference(len(where), int(gap.max()), row, column, found, should_be, ties)
 
 
 # --- who else makes LQ frames -------------------------------------------------------------------
@@ -275,7 +280,8 @@ def _name_maker(
 ) -> str | None:
     """Which known maker gives all these frames exactly."""
     pairs = [(gt_source.frame(name), lq_source.frame(name)) for name in names]
-    ours = {str(made): made.apply for made in DEGRADATIONS.values() if scale in made.scales}
+    makers = [made for made in DEGRADATIONS.values() if scale in made.scales]
+    ours = {str(made): made.apply for made in makers}
     for maker, make in {**_OTHER_MAKERS, **ours}.items():
         if pairs and all(np.array_equal(make(gt, scale), lq) for gt, lq in pairs):
             return maker

@@ -54,6 +54,23 @@ def test_a_tree_of_another_degradation_is_refused(vimeo_prep, septuplets, plugin
     assert {k: v for k, v in tree_bytes(septuplets).items() if "pycache" not in k} == before
 
 
+def test_blur_down(vimeo_prep, septuplets):
+    assert vimeo_prep("--generate-lq", "--degradation", "bd", cwd=septuplets).returncode == 0
+    verified = vimeo_prep("verify", "sequences", "BDx4", cwd=septuplets)
+    assert (verified.returncode, "made with bd, every" in verified.stdout) == (0, True)
+    other = ["--generate-lq", "--degradation", "bd", "--sigma", "1.2"]
+    refused = vimeo_prep(*other, cwd=septuplets)
+    assert (refused.returncode, "BDx4: was made with" in refused.stderr) == (1, True)
+    assert vimeo_prep(*other, "--output-dir", "mine", cwd=septuplets).returncode == 0
+    record = json.loads((septuplets / "mine" / "vimeo-prep.json").read_text())
+    assert (record["degradation"], record["sigma"], record["kernel"]) == ("bd", 1.2, None)
+    (septuplets / "BDx4" / "vimeo-prep.json").unlink()
+    unknown = vimeo_prep("verify", "sequences", "BDx4", cwd=septuplets)
+    assert "neither convention, but with: bd" in unknown.stdout
+    wrong = vimeo_prep("--generate-lq", "--sigma", "1.2", cwd=septuplets)
+    assert (wrong.returncode, "sigma is no parameter" in wrong.stderr) == (1, True)
+
+
 @pytest.mark.parametrize(
     "text, words",
     [
@@ -131,7 +148,7 @@ def test_version(vimeo_prep, command):
     path = vimeo_prep.path.with_name(command)
     done = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0
-    assert done.stdout.strip() == f"{command}, version {__version__}"
+    assert done.stdout.startswith(f"{command}, version {__version__}")
 
 
 WITHOUT_EXTRAS = """

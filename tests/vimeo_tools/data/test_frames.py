@@ -3,6 +3,7 @@
 import io
 import multiprocessing
 import pickle
+import shutil
 
 import lmdb
 import numpy as np
@@ -18,7 +19,7 @@ from vimeo_tools.data.septuplets import CENTRE_FRAME, FRAME_NUMBERS, find_keys, 
 from vimeo_tools.degradations import Bicubic
 from vimeo_tools.errors import AnnotationError, FrameError, LmdbError, SettingsError
 from vimeo_tools.feed.augment import Augmentation, AugmentConfig, augment, draw
-from vimeo_tools.feed.samples import SeptupletSource, open_septuplets
+from vimeo_tools.feed.samples import SeptupletSource, open_septuplets, open_sequences
 from vimeo_tools.preparation.downsample import LqSettings, downsample_tree
 from vimeo_tools.preparation.pack import PackPlan, pack
 from vimeo_tools.resize.matlab import CONVENTIONS
@@ -107,9 +108,12 @@ def test_on_the_fly_in_the_other_convention(trees):
     assert not np.array_equal(source[0].lq, opened(trees, "on the fly")[0].lq)
 
 
+MADE = [*({"convention": name} for name in CONVENTIONS), {"degradation": "bd"}]
+
+
 @pytest.mark.parametrize("scale", [2, 3, 4, 8])
-@pytest.mark.parametrize("convention", CONVENTIONS)
-def test_lq_of_a_crop_equals_the_crop_of_lq(tmp_path, scale, convention):
+@pytest.mark.parametrize("made", MADE, ids=str)
+def test_lq_of_a_crop_equals_the_crop_of_lq(tmp_path, scale, made):
     # few levels: many samples lie on an exact half, where every bit of the sums counts
     path = frame_path(tmp_path / "sequences", KEYS[0], 1)
     path.parent.mkdir(parents=True)
@@ -117,7 +121,7 @@ def test_lq_of_a_crop_equals_the_crop_of_lq(tmp_path, scale, convention):
     for number in FRAME_NUMBERS:
         frame = rng.choice(np.array([0, 1, 2, 254, 255], np.uint8), (72, 120, 3))
         path.with_name(f"im{number}.png").write_bytes(encode_png(frame))
-    source = open_septuplets(tmp_path / "sequences", None, None, scale=scale, convention=convention)
+    source = open_septuplets(tmp_path / "sequences", None, None, scale=scale, **made)
     whole = source[0]
     for top, left in [(0, 0), (1, 2), (72 // scale - 5, 120 // scale - 5), (3, 0)]:
         part = source.read(0, Augmentation(top, left, side=5))
@@ -296,3 +300,24 @@ def test_wrong_options_are_refused(trees, options, message):
 def test_a_folder_of_single_pictures_is_refused(trees):
     with pytest.raises(SettingsError, match="holds single pictures"):
         open_septuplets(trees / "sequences" / KEYS[0])
+
+
+# --- what LQ was made with ----------------------------------------------------------------------
+
+
+def test_an_lq_tree_that_was_made_otherwise_is_refused(trees):
+    for wanted, words in (
+        ({"convention": "uint8"}, "was made with convention double, scale 4; asked for is"),
+        ({"degradation": "bd"}, "asked for is bd"),
+        ({"scale": 2}, "scale 4; asked for is convention double, scale 2"),
+    ):
+        with pytest.raises(SettingsError, match=words):
+            opened(trees, "folder", **wanted)
+    assert opened(trees, "folder", scale=4, convention="double").scale == 4
+
+
+def test_a_scale_that_contradicts_frames_without_a_record(trees, tmp_path):
+    shutil.copytree(trees / "BIx4", tmp_path / "lq")
+    (tmp_path / "lq" / "vimeo-prep.json").unlink()
+    with pytest.raises(SettingsError, match=r"its frames are 1/4 of .*, asked for is scale 2"):
+        open_sequences(str(trees / "sequences"), str(tmp_path / "lq"), scale=2)

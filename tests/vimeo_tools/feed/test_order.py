@@ -166,3 +166,27 @@ def test_frames_of_7_and_14_do_not_share_a_batch():
     with pytest.raises(SettingsError, match=r"mirror 0\.5 with batches of 2"):
         Training(batch_size=2, augment=AugmentConfig(mirror=0.5))
     assert Training(batch_size=1, augment=AugmentConfig(mirror=0.5)).batch_size == 1
+
+
+def test_steps_may_be_a_number():
+    assert list(Training(2, steps=12).samples(5)) == list(Training(2, steps=range(12)).samples(5))
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        ({"steps": 1.5}, "steps 1.5"),
+        ({"steps": "12"}, "steps '12'"),
+        ({"steps": range(0, 9, 2)}, "steps range"),
+        ({"steps": range(-1, 3)}, "first from 0 on"),
+        ({"steps": 2**63}, "at most 1,000,000,000,000"),
+        ({"batch_size": 10**9}, "batch_size 1000000000"),
+        ({"batch_size": 2.0}, "batch_size 2.0"),
+        ({"seed": 0.5}, "seed 0.5"),
+        ({"seed": 2**63}, "seed 9223372036854775808"),
+        ({"augment": {"crop": 64}}, "need an AugmentConfig"),
+    ],
+)
+def test_values_of_a_wrong_type_or_without_end(options, words):
+    with pytest.raises(SettingsError, match=words):
+        Training(**options)

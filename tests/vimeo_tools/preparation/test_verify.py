@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import SIZE, TEST, TRAIN
-from vimeo_tools import downscale, imresize
+from vimeo_tools import degrade, downscale, imresize
 from vimeo_tools.data.png import FrameSize, decode_png, encode_png
 from vimeo_tools.data.septuplets import FRAME_NUMBERS, frame_path, split_list_path
 from vimeo_tools.degradations import Bicubic
@@ -253,3 +253,20 @@ def test_a_scale_that_contradicts_the_record(septuplets):
     assert verify(gt, lq).failures == []
     with pytest.raises(SettingsError, match="was made with scale 2, asked for is 4"):
         verify(gt, lq, scale=4)
+
+
+def test_ties_of_blur_down_are_no_failures(tmp_path):
+    edge = np.full((32, 32, 3), 100, np.uint8)
+    edge[:, 18:] = 101  # the middle of the kernel of column 4
+    made = degrade(edge, "bd")
+    made[:, 4] ^= 1  # 100 and 101
+    for folder, picture in (("hr", edge), ("lr", made)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.png").write_bytes(encode_png(picture))
+    result = verify(tmp_path / "hr", tmp_path / "lr", degradation="bd")
+    assert (result.failures, result.ties) == ([], 24)
+    assert "24 more by one level at a tie" in str(result)
+    made[0, 0] += 1
+    (tmp_path / "lr" / "a.png").write_bytes(encode_png(made))
+    (failure,) = verify(tmp_path / "hr", tmp_path / "lr", degradation="bd").failures
+    assert "3 samples differ" in failure.reason
