@@ -30,7 +30,7 @@ from timing import measure as measure_by
 from vimeo_tools import downscale, im2double, im2uint8, imresize
 from vimeo_tools.data.png import FrameSize
 from vimeo_tools.preparation.synthetic import draw_clip
-from vimeo_tools.resize.backend import VARIABLE, describe_backend
+from vimeo_tools.resize.backends import VARIABLE, describe_backend
 
 try:
     import torch

@@ -12,7 +12,6 @@ from vimeo_tools.data.png import FrameSize
 from vimeo_tools.data.septuplets import SPLITS, split_list_path, write_split_lists
 from vimeo_tools.preparation.synthetic import synthesize
 
-GOLDENS = Path(__file__).resolve().parents[2] / "shared" / "goldens"
 SIZE = FrameSize(height=32, width=48)
 TRAIN = ["00001/0001", "00001/0002"]
 TEST = ["00001/0003"]
@@ -33,15 +32,6 @@ def keep_to_own_processors():
 
 
 keep_to_own_processors()  # before any test module loads MindSpore
-
-
-@pytest.fixture(scope="session")
-def matlab_goldens():
-    """Pictures that MATLAB itself resized; not part of the project."""
-    folder = GOLDENS / "matlab"
-    if not folder.is_dir():
-        pytest.skip(f"reference pictures are not there: {folder}")
-    return folder
 
 
 @pytest.fixture(scope="session")

@@ -33,7 +33,7 @@ from vimeo_tools.data.lists import ANNOTATION_FORMS, in_both
 from vimeo_tools.data.septuplets import GT_FOLDER
 from vimeo_tools.errors import VimeoToolsError
 from vimeo_tools.preparation.prepare import PrepareSettings, describe, prepare
-from vimeo_tools.resize.backend import describe_backend
+from vimeo_tools.resize.backends import describe_backend
 
 _INTERRUPTED = 130
 

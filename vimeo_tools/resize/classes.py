@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vimeo_tools.resize import compiled
-from vimeo_tools.resize.backend import backend
+from vimeo_tools.resize.backends import backend
 
 Array = npt.NDArray[Any]
 FloatArray = npt.NDArray[np.floating[Any]]

@@ -24,7 +24,7 @@ from vimeo_tools.resize.arguments import (
     check_threads,
     resolve_target,
 )
-from vimeo_tools.resize.backend import backend
+from vimeo_tools.resize.backends import backend
 from vimeo_tools.resize.classes import Array, im2double, im2uint8
 from vimeo_tools.resize.contributions import Border, Method, Options
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from vimeo_tools import downscale, im2double, im2uint8, imresize
 from vimeo_tools.errors import SettingsError
 from vimeo_tools.resize import compiled
-from vimeo_tools.resize.backend import backend
+from vimeo_tools.resize.backends import backend
 from vimeo_tools.resize.contributions import KERNELS
 
 needs_compiled = pytest.mark.skipif(
@@ -156,15 +156,3 @@ def test_compiled_forced_and_absent_is_an_error(monkeypatch):
         imresize(np.zeros((4, 4)), 2)
     monkeypatch.delenv("VIMEO_TOOLS_BACKEND")
     assert backend() == "numpy"
-
-
-def test_the_command_says_which_is_used(vimeo_prep, monkeypatch):
-    monkeypatch.setenv("VIMEO_TOOLS_BACKEND", "numpy")
-    assert vimeo_prep("--version").stdout.endswith("resize: numpy\n")
-    monkeypatch.setenv("VIMEO_TOOLS_BACKEND", "fortran")
-    refused = vimeo_prep("--version")
-    assert refused.returncode == 1
-    assert "fortran" in refused.stderr
-    if compiled.AVAILABLE:
-        monkeypatch.setenv("VIMEO_TOOLS_BACKEND", "compiled")
-        assert "resize: compiled (" in vimeo_prep("--version").stdout

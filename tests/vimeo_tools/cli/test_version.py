@@ -1,0 +1,15 @@
+"""vimeo-prep --version."""
+
+from vimeo_tools.resize import compiled
+
+
+def test_the_command_says_which_is_used(vimeo_prep, monkeypatch):
+    monkeypatch.setenv("VIMEO_TOOLS_BACKEND", "numpy")
+    assert vimeo_prep("--version").stdout.endswith("resize: numpy\n")
+    monkeypatch.setenv("VIMEO_TOOLS_BACKEND", "fortran")
+    refused = vimeo_prep("--version")
+    assert refused.returncode == 1
+    assert "fortran" in refused.stderr
+    if compiled.AVAILABLE:
+        monkeypatch.setenv("VIMEO_TOOLS_BACKEND", "compiled")
+        assert "resize: compiled (" in vimeo_prep("--version").stdout
