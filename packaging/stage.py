@@ -21,11 +21,13 @@ def rename(text: str) -> str:
 
 
 def copy(source: Path, target: Path) -> None:
+    """A source file, under its new names."""
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(rename(source.read_text()))
 
 
 def stage(folder: Path) -> None:
+    """Sources, tests and what builds them, below ``folder``."""
     for source in sorted((ROOT / "vimeo_tools" / "resize").iterdir()):
         if source.suffix in (".py", ".pyi", ".c", ".h"):
             copy(source, folder / PACKAGE / source.name)
@@ -37,7 +39,9 @@ def stage(folder: Path) -> None:
         shutil.copy(ROOT / name, folder)
     version = re.search(r'"(.+)"', (ROOT / "vimeo_tools" / "_version.py").read_text().split("=")[1])
     project = (ROOT / "packaging" / "pyproject.toml").read_text()
-    (folder / "pyproject.toml").write_text(project.replace('"VERSION"', f'"{version[1]}"'))
+    (folder / "pyproject.toml").write_text(
+        project.replace('version = "0"', f'version = "{version[1]}"')
+    )
     for source in sorted((ROOT / "tests" / "vimeo_tools" / "resize").glob("*.py")):
         copy(source, folder / "tests" / "resize" / source.name)
     copy(ROOT / "tests/oracles/imresize_oracle.py", folder / "tests/oracles/imresize_oracle.py")
