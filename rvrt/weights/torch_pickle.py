@@ -1,43 +1,43 @@
 """PyTorch's files of weights, read and written without PyTorch.
 
-A `.pth` holds a pickle, and a pickle can run any code. The reader here admits tensors and plain
-containers and refuses every other global by name. Both forms are read: the zip archive that
-`torch.save` writes since 1.6, and the sequence of pickles that it wrote before.
+Both forms are read: the zip archive that `torch.save` writes since 1.6, and the sequence of pickles
+that it wrote before. Sizes are compared with what the file has before memory is taken for them.
 """
+
+from __future__ import annotations
 
 import io
 import pickle
 import struct
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rvrt.errors import CheckpointError
+from rvrt.weights.limits import MAX_TENSORS, require_regular_file, shown
+from rvrt.weights.torch_unpickler import (
+    MAX_PICKLE,
+    STORAGE_DTYPES,
+    RefusedGlobalError,
+    Resolver,
+    Storage,
+    Unpickler,
+)
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL = 1001
 _LEGACY_START = b"\x80\x02\x8a\x0a" + _LEGACY_MAGIC.to_bytes(10, "little")
-
-_STORAGE_DTYPES: dict[str, np.dtype[Any]] = {
-    "DoubleStorage": np.dtype("<f8"),
-    "FloatStorage": np.dtype("<f4"),
-    "HalfStorage": np.dtype("<f2"),
-    "BFloat16Storage": np.dtype("<u2"),  # the upper half of a float32; NumPy has no such type
-    "LongStorage": np.dtype("<i8"),
-    "IntStorage": np.dtype("<i4"),
-    "ShortStorage": np.dtype("<i2"),
-    "CharStorage": np.dtype("<i1"),
-    "ByteStorage": np.dtype("<u1"),
-    "BoolStorage": np.dtype("?"),
-}
 _STORAGE_KINDS = {
-    dtype: kind for kind, dtype in _STORAGE_DTYPES.items() if kind != "BFloat16Storage"
+    dtype: kind for kind, dtype in STORAGE_DTYPES.items() if kind != "BFloat16Storage"
 }
+# Tensors can share a storage, and bfloat16 is given as float32; more is made to fill memory.
+_MOST_OF_A_FILE = 4
+_LOCAL_HEADER = 30  # bytes before the name, in a zip archive
+_ENCRYPTED = 0x41  # flags of an entry: with a password, or strongly
 
 # What a damaged stream makes the unpickler, the archive reader or our own checks raise.
 _DAMAGE = (
@@ -56,130 +56,28 @@ _DAMAGE = (
 )
 
 
-@dataclass
-class _Storage:
-    """One block of numbers; the older form delivers the data after the tensors that point to it."""
-
-    kind: str
-    count: int
-    data: NDArray[Any] | None = None
-
-    def fill(self, raw: bytes) -> None:
-        dtype = _STORAGE_DTYPES[self.kind]
-        if len(raw) != self.count * dtype.itemsize:
-            raise ValueError(f"{len(raw)} bytes for {self.count} numbers of a {self.kind}")
-        self.data = np.frombuffer(raw, dtype)
-
-
-@dataclass(frozen=True)
-class _Tensor:
-    """A view of a storage, as the pickle describes it; sizes in elements."""
-
-    storage: _Storage
-    offset: int
-    size: tuple[int, ...]
-    stride: tuple[int, ...]
-
-    def to_array(self) -> NDArray[Any]:
-        data = self.storage.data
-        if data is None:
-            raise ValueError("a tensor without data")
-        if len(self.size) != len(self.stride) or min((self.offset, *self.size, *self.stride)) < 0:
-            raise ValueError(f"a tensor of size {self.size} and stride {self.stride}")
-        count = int(np.prod(self.size, dtype=object))
-        last = self.offset + sum((n - 1) * s for n, s in zip(self.size, self.stride, strict=True))
-        # Without these bounds as_strided would read foreign memory, or fill ours.
-        if count and (last >= data.size or count > data.size):
-            raise ValueError(f"a tensor of size {self.size} in a storage of {data.size} numbers")
-        strides = [s * data.itemsize for s in self.stride]
-        view = np.lib.stride_tricks.as_strided(data[self.offset :], self.size, strides)
-        if self.storage.kind == "BFloat16Storage":
-            return (view.astype(np.uint32) << 16).view(np.float32)
-        return np.array(view, order="C")
-
-
-def _rebuild_tensor(storage: _Storage, offset: int, size: Any, stride: Any, *_: Any) -> _Tensor:
-    if not isinstance(storage, _Storage):
-        raise pickle.UnpicklingError("a tensor of something that is no storage")
-    return _Tensor(storage, int(offset), tuple(map(int, size)), tuple(map(int, stride)))
-
-
-def _rebuild_parameter(data: _Tensor, *_: Any) -> _Tensor:
-    return data
-
-
-_ADMITTED: dict[tuple[str, str], Any] = {
-    ("collections", "OrderedDict"): dict,
-    ("torch", "Size"): tuple,
-    ("torch._utils", "_rebuild_tensor"): _rebuild_tensor,
-    ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
-    ("torch._utils", "_rebuild_parameter"): _rebuild_parameter,
-} | {("torch", kind): kind for kind in _STORAGE_DTYPES}
-
-
-class _RefusedGlobalError(Exception):
-    """The pickle asks for something that is neither a tensor nor a plain container."""
-
-
-class _Unpickler(pickle._Unpickler):
-    """Looks globals up in a table, and nowhere else.
-
-    Python's own form of the unpickler: the one in C fills memory when a damaged stream asks for a
-    memo of some billion places.
-    """
-
-    dispatch = dict(pickle._Unpickler.dispatch)  # noqa: RUF012
-    for _opcode in (pickle.EXT1, pickle.EXT2, pickle.EXT4):
-        del dispatch[_opcode[0]]
-
-    def __init__(self, stream: BinaryIO, storages: dict[str, _Storage]):
-        super().__init__(stream)
-        self._storages = storages
-
-    def _drop_state(self) -> None:
-        # `torch.save` hangs a `_metadata` onto a state dict; nothing else here has a state.
-        self.stack.pop()  # type: ignore[attr-defined]
-
-    dispatch[pickle.BUILD[0]] = _drop_state  # type: ignore[assignment]
-
-    def find_class(self, module: str, name: str) -> Any:
-        try:
-            return _ADMITTED[module, name]
-        except KeyError:
-            raise _RefusedGlobalError(f"{module}.{name}") from None
-
-    def persistent_load(self, pid: Any) -> _Storage:
-        tag, kind, key, _location, count, *view = pid
-        if tag != "storage" or kind not in _STORAGE_DTYPES or not isinstance(count, int):
-            raise pickle.UnpicklingError(f"a reference to {pid!r}")
-        if any(part is not None for part in view):
-            raise pickle.UnpicklingError("a view of a storage, as PyTorch wrote before 0.4")
-        known = self._storages.setdefault(str(key), _Storage(kind, count))
-        if (known.kind, known.count) != (kind, count):
-            raise pickle.UnpicklingError(f"two descriptions of storage {key}")
-        return known
-
-
 def read_torch_file(path: Path) -> Any:
     """Read a PyTorch file of weights, in either form, on any machine without PyTorch.
 
     Returns what was saved: dicts, lists, tuples, strings and numbers as they are, tensors as
-    contiguous arrays of their own dtype (bfloat16 as float32).
+    contiguous arrays of their own dtype (bfloat16 as float32). What was shared is shared.
 
     Raises:
-        CheckpointError: the file is absent, damaged, cut short, no PyTorch file, or its pickle
-            asks for any other class or function, which is then named and not run.
+        CheckpointError: the file is absent, damaged, cut short, no PyTorch file, made to fill
+            memory, or its pickle asks for any other class or function, which is then named and
+            not run.
     """
+    require_regular_file(path)
     try:
         with path.open("rb") as stream:
             start = stream.read(len(_LEGACY_START))
             stream.seek(0)
             if zipfile.is_zipfile(stream):
-                return _resolve(_read_archive(stream))
+                return _read_archive(stream, path.stat().st_size)
             if start == _LEGACY_START:
                 stream.seek(0)
-                return _resolve(_read_legacy(stream))
-    except _RefusedGlobalError as refused:
+                return _read_legacy(_Bounded(stream, path.stat().st_size))
+    except RefusedGlobalError as refused:
         raise CheckpointError(
             f"{path}: asks for '{refused}', which is neither a tensor nor a plain container; "
             "loading it could run foreign code, so it is refused. Where you trust the file, load "
@@ -188,9 +86,8 @@ def read_torch_file(path: Path) -> Any:
     except OSError as error:
         raise CheckpointError(f"{path}: {error.strerror or error}") from error
     except _DAMAGE as error:
-        raise CheckpointError(
-            f"{path}: damaged or cut short ({error or type(error).__name__}); fetch it again"
-        ) from error
+        reason = shown(str(error).partition("\n")[0]) or type(error).__name__
+        raise CheckpointError(f"{path}: damaged or cut short ({reason}); fetch it again") from error
     cut = start[:4] == b"PK\x03\x04"
     raise CheckpointError(
         f"{path}: {'cut short' if cut else 'not a PyTorch file'} ({path.stat().st_size} bytes); "
@@ -198,55 +95,98 @@ def read_torch_file(path: Path) -> Any:
     )
 
 
-def _read_archive(stream: BinaryIO) -> Any:
+def _read_archive(stream: BinaryIO, length: int) -> Any:
     with zipfile.ZipFile(stream) as archive:
+        _require_plain_entries(archive.infolist(), length)
         roots = [name for name in archive.namelist() if name.endswith("/data.pkl")]
         if len(roots) != 1:
             raise ValueError("a zip archive without exactly one data.pkl")
-        if any(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist()):
-            raise ValueError("compressed records, which PyTorch does not write")
         root = roots[0].removesuffix("data.pkl")
         if f"{root}byteorder" in archive.namelist():
             _require_little_endian(archive.read(f"{root}byteorder") == b"little")
-        storages: dict[str, _Storage] = {}
-        content = _Unpickler(io.BytesIO(archive.read(roots[0])), storages).load()
+        if archive.getinfo(roots[0]).file_size > MAX_PICKLE:
+            raise ValueError(f"a data.pkl of more than {MAX_PICKLE} bytes")
+        storages: dict[str, Storage] = {}
+        content = Unpickler(io.BytesIO(archive.read(roots[0])), storages).load()
         for key, storage in storages.items():
+            if storage.length != archive.getinfo(f"{root}data/{key}").file_size:
+                raise ValueError(f"storage {shown(key)} of another size than its tensors say")
             storage.fill(archive.read(f"{root}data/{key}"))
-    return content
+    return Resolver(_MOST_OF_A_FILE * length).resolve(content)
 
 
-def _read_legacy(stream: BinaryIO) -> Any:
-    magic, protocol, system = (_Unpickler(stream, {}).load() for _ in range(3))
+def _require_plain_entries(entries: list[zipfile.ZipInfo], length: int) -> None:
+    """Raise ValueError unless the entries lie one after the other, as they are, in the file."""
+    if len(entries) > MAX_TENSORS or len({entry.filename for entry in entries}) < len(entries):
+        raise ValueError(f"more than {MAX_TENSORS} records, or two of one name")
+    if any(entry.flag_bits & _ENCRYPTED for entry in entries):
+        raise ValueError("encrypted records; write it again without a password")
+    end = 0
+    for entry in sorted(entries, key=lambda entry: entry.header_offset):
+        if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size:
+            raise ValueError("compressed records, which PyTorch does not write")
+        if entry.header_offset < end:
+            raise ValueError("records that overlap")
+        end = entry.header_offset + _LOCAL_HEADER + len(entry.orig_filename) + entry.file_size
+    if end > length:
+        raise ValueError("a record that ends after the file")
+
+
+class _Bounded:
+    """A file that is never asked for more than it has, nor for a pickle that is too long."""
+
+    def __init__(self, stream: BinaryIO, length: int) -> None:
+        self._stream = stream
+        self.length = length
+        self._pickled = 0
+
+    def read(self, count: int) -> bytes:
+        self._count(count)
+        return self._stream.read(count)
+
+    def readline(self) -> bytes:
+        line = self._stream.readline(MAX_PICKLE)
+        self._count(len(line))
+        return line
+
+    def read_data(self, count: int) -> bytes:
+        if count > self.length - self._stream.tell():
+            raise EOFError(f"{count} bytes of numbers are missing")
+        return self._stream.read(count)
+
+    def _count(self, count: int) -> None:
+        self._pickled += count
+        if self._pickled > MAX_PICKLE:
+            raise ValueError(f"pickles of more than {MAX_PICKLE} bytes")
+
+
+def _read_legacy(stream: _Bounded) -> Any:
+    def load(storages: dict[str, Storage]) -> Any:
+        return Unpickler(cast(BinaryIO, stream), storages).load()
+
+    magic, protocol, system = (load({}) for _ in range(3))
     if magic != _LEGACY_MAGIC or protocol != _LEGACY_PROTOCOL:
-        raise ValueError(f"protocol {protocol!r}")
-    _require_little_endian(system["little_endian"])
-    storages: dict[str, _Storage] = {}
-    content = _Unpickler(stream, storages).load()
-    keys = _Unpickler(stream, {}).load()
-    if set(keys) != set(storages):
+        raise ValueError("another protocol than that of PyTorch")
+    _require_little_endian(system["little_endian"] is True)
+    storages: dict[str, Storage] = {}
+    content = load(storages)
+    keys = load({})
+    if not isinstance(keys, list) or any(type(key) is not str for key in keys):
+        raise ValueError("a list of storages that is none")
+    if len(keys) != len(storages) or set(keys) != set(storages):
         raise ValueError("a list of storages that does not match the tensors")
     for key in keys:
         storage = storages[key]
-        (count,) = struct.unpack("<q", stream.read(8))
+        (count,) = struct.unpack("<q", stream.read_data(8))
         if count != storage.count:
             raise ValueError(f"storage {key} of {count} numbers instead of {storage.count}")
-        storage.fill(stream.read(count * _STORAGE_DTYPES[storage.kind].itemsize))
-    return content
+        storage.fill(stream.read_data(storage.length))
+    return Resolver(_MOST_OF_A_FILE * stream.length).resolve(content)
 
 
 def _require_little_endian(is_little: bool) -> None:
     if not is_little:
         raise ValueError("written on a big-endian machine; save it on a common one")
-
-
-def _resolve(content: Any) -> Any:
-    if isinstance(content, _Tensor):
-        return content.to_array()
-    if isinstance(content, dict):
-        return {key: _resolve(value) for key, value in content.items()}
-    if isinstance(content, list | tuple):
-        return type(content)(map(_resolve, content))
-    return content
 
 
 def write_torch_file(path: Path, entry: str, tensors: Mapping[str, NDArray[Any]]) -> None:

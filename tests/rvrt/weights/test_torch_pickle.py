@@ -1,4 +1,5 @@
 import collections
+import os
 import pickle
 import zipfile
 from pathlib import Path
@@ -138,10 +139,10 @@ def test_refused_globals(tmp_path, name):
 def test_a_state_given_to_an_object_is_dropped(tmp_path):
     # BUILD on one of the reader's own functions would otherwise change it for good.
     raw = b"ctorch._utils\n_rebuild_tensor_v2\n}Vcount\nI1\nsb0(dVok\nI1\ns."
-    assert read_torch_file(archive(tmp_path / "x.pth", raw)) == {"ok": 1}
-    from rvrt.weights import torch_pickle
-
-    assert not vars(torch_pickle._rebuild_tensor)
+    path = archive(tmp_path / "x.pth", raw)
+    assert read_torch_file(path) == {"ok": 1}
+    good = with_storage("FloatStorage", 2, "I2\n", "I1\n")
+    assert read_torch_file(archive(path, good, bytes(8))).tolist() == [0, 0]
 
 
 @pytest.mark.parametrize(
@@ -164,6 +165,96 @@ def test_damaged_pickles(tmp_path, pickled, storage):
         read_torch_file(path)
 
 
+FEW = with_storage("FloatStorage", 2, "I2\n", "I1\n")[:-1]  # one tensor on the stack
+LAUGH = b"]q\x00(K\x01K\x02e" + b"".join(
+    b"](" + b"h" + bytes([n]) * 1 + (b"h" + bytes([n])) * 8 + b"eq" + bytes([n + 1])
+    for n in range(40)
+)
+TUPLES = b"K\x01\x85q\x00" + b"".join(
+    b"h" + bytes([n]) + b"h" + bytes([n]) + b"\x86q" + bytes([n + 1]) for n in range(60)
+)
+
+
+@pytest.mark.parametrize(
+    ("pickled", "message"),
+    [
+        (with_storage("FloatStorage", 1, "I1\n" * 33, "I1\n" * 33), "more than 32 dimensions"),
+        (with_storage("FloatStorage", 1, "I1\n" * 64, "I0\n" * 64), "more than 32 dimensions"),
+        (with_storage("FloatStorage", 1, "I0\n" * 99, "I1\n" * 99), "more than 32 dimensions"),
+        (with_storage("FloatStorage", 2**62, "I1\n", "I1\n"), "storage 0 of another size"),
+        (with_storage("FloatStorage", 1, f"I{2**80}\n", "I1\n"), "negative, too large"),
+        (with_storage("FloatStorage", 1, "I1\n", "Vx\n"), "no whole number"),
+        (b"\x80\x05\x96\xff\xff\xff\xff\x01\0\0\0.", "the operation 0x96"),  # BYTEARRAY8
+        (b"\x80\x04\x8f(K\x01\x90.", "the operation 0x8f"),  # a set
+        (b"\x80\x04\x8e\xff\xff\xff\xff\x01\0\0\0.", "Ran out of input|EOFError"),
+        (b"\x80\x02]q\0h\0a.", "nested deeper than 100, or within themselves"),
+        (b"\x80\x02" + b"]" * 200 + b"a" * 199 + b".", "nested deeper than 100"),
+        (b"\x80\x02}" + TUPLES + b"K\x01s.", "a name that is neither text nor a whole number"),
+        (b"\x80\x02}(" + TUPLES + b"K\x01u.", "a name that is neither text nor a whole number"),
+        (b"\x80\x02(" + TUPLES + b"K\x01d.", "a name that is neither text nor a whole number"),
+        (b"\x80\x02ccollections\nOrderedDict\n(K\x01K\x02t\x85R.", "something that is no pair"),
+        (b"\x80\x02" + TUPLES + b"Q.", "a reference to something that is no storage"),
+        (b"\x80\x02}" + b"(" + b"N" * 9 + b"tR.", "a call with other arguments"),
+        (b"\x80\x02})R.", "a call of something that cannot be called"),
+    ],
+)
+def test_what_asks_for_more_than_the_file_holds(tmp_path, pickled, message):
+    path = archive(tmp_path / "x.pth", pickled, bytes(4))
+    with pytest.raises(CheckpointError, match=message) as caught:
+        read_torch_file(path)
+    assert str(caught.value).isprintable()
+
+
+def test_shared_lists_are_shared(tmp_path):
+    path = archive(tmp_path / "x.pth", b"\x80\x02" + LAUGH + b".")
+    content = read_torch_file(path)  # unfolded, it would have 9 ** 40 numbers
+    for _ in range(40):
+        assert content[0] is content[8]
+        content = content[0]
+    assert content == [1, 2]
+
+
+def test_many_tensors_of_one_storage(tmp_path):
+    one = FEW.replace(b"I2\n", b"I50000\n")
+    for count, taken in ((3, True), (2000, False)):
+        pickled = b"(" + one * count + b"t."
+        path = archive(tmp_path / "x.pth", pickled, bytes(4 * 50_000))
+        if taken:
+            assert len(read_torch_file(path)) == count
+        else:
+            with pytest.raises(CheckpointError, match="would take many times the file"):
+                read_torch_file(path)
+
+
+def test_archives_that_are_not_what_they_say(tmp_path):
+    good = with_storage("FloatStorage", 2, "I2\n", "I1\n")
+    path = archive(tmp_path / "x.pth", good, bytes(8))
+    raw = path.read_bytes()
+    entry = raw.index(b"PK\x01\x02")  # of data.pkl, in the directory at the end
+    second = raw.index(b"PK\x01\x02", entry + 4)
+    for at, value, message in [
+        (entry + 8, b"\x01", "encrypted records"),
+        (entry + 10, b"\x08", "compressed records"),
+        (entry + 20, b"\xff\xff\xff\x7f", "compressed records"),
+        (second + 42, b"\0\0\0\0", "records that overlap"),
+    ]:
+        path.write_bytes(raw[:at] + value + raw[at + len(value) :])
+        with pytest.raises(CheckpointError, match=message):
+            read_torch_file(path)
+    both = raw[: entry + 20] + b"\xff\xff\xff\x7f" * 2 + raw[entry + 28 :]
+    path.write_bytes(both)
+    with pytest.raises(CheckpointError, match="records that overlap|ends after the file"):
+        read_torch_file(path)
+
+
+def test_pipes_and_folders(tmp_path):
+    os.mkfifo(tmp_path / "pipe.pth")
+    (tmp_path / "folder.pth").mkdir()
+    for name in ("pipe.pth", "folder.pth"):
+        with pytest.raises(CheckpointError, match="not a regular file"):
+            read_torch_file(tmp_path / name)
+
+
 def test_other_archives(tmp_path):
     good = with_storage("FloatStorage", 2, "I2\n", "I1\n")
     ones = np.ones(2, np.float32)
@@ -176,7 +267,7 @@ def test_other_archives(tmp_path):
         file.writestr("hello.txt", "hello")
     with pytest.raises(CheckpointError, match=r"without exactly one data\.pkl"):
         read_torch_file(tmp_path / "other.zip")
-    with pytest.raises(CheckpointError, match="No such file"):
+    with pytest.raises(CheckpointError, match="no such file"):
         read_torch_file(tmp_path / "absent.pth")
     (tmp_path / "text.pth").write_text("<html>not found</html>")
     with pytest.raises(CheckpointError, match="not a PyTorch file"):
