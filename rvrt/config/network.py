@@ -15,6 +15,7 @@ _Triple = tuple[int, int, int]
 # Far beyond every network that was published, and far below what no machine holds.
 _MOST_CHANNELS = 4096
 _MOST_PARTS = 64
+_MOST_TOKENS = 1024  # the attention of a window takes the square of it
 _MOST_UPSCALE = 64
 _MOST_PIXELS = 10_000
 
@@ -118,6 +119,18 @@ class SkeletonConfig(NetworkConfig):
                 and all(type(v) is int and 0 < v <= _MOST_PARTS for v in value),
                 f"{field}={value}: expected {length} whole numbers from 1 to {_MOST_PARTS}",
             )
+        layers = [
+            number * depth for number, depth in zip(self.num_blocks, self.depths, strict=True)
+        ]
+        require(
+            max(layers) <= _MOST_PARTS,
+            f"num_blocks={self.num_blocks} of depths={self.depths} are {max(layers)} layers: "
+            f"expected at most {_MOST_PARTS}",
+        )
+        require(
+            math.prod(self.window_size) <= _MOST_TOKENS,
+            f"window_size={self.window_size}: expected at most {_MOST_TOKENS} pixels in all",
+        )
         for field in ("embed_dim", "attention_heads", "upsample_dim"):
             _whole(field, getattr(self, field), _MOST_CHANNELS)
         _whole("mlp_ratio", self.mlp_ratio, _MOST_PARTS)

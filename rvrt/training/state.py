@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 
 from rvrt.errors import CheckpointError
 from rvrt.weights.checkpoint import read_safetensors, write_safetensors
@@ -100,7 +99,7 @@ def read_state(path: Path) -> TrainState:
         arrays, text = read_safetensors(path)
         record = json.loads(text or "")
         return TrainState(int(record.pop("step")), arrays, record)
-    except (OSError, ValueError, KeyError, AttributeError, TypeError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise CheckpointError(
             f"{path}: damaged, cut short or of another form ({reason})"

@@ -13,18 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import mindspore as ms
-import numpy as np
 from mindspore import nn
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
 from rvrt.config.network import Execution, NetworkConfig, RVRTConfig
 from rvrt.errors import CheckpointError
 from rvrt.models import NETWORKS, build_network, kind_of
 from rvrt.weights.limits import require_regular_file, shown
 from rvrt.weights.minds_ckpt import read_minds_ckpt, write_minds_ckpt
-from vimeo_tools.errors import OutputError
+from rvrt.weights.safetensors_file import read_safetensors_file, write_safetensors_file
 from vimeo_tools.running.atomic import whole_file
 
 Arrays = dict[str, NDArray[Any]]
@@ -35,6 +32,8 @@ _RECORD = "rvrt_record"
 _CRC = "rvrt_crc32"
 _NAMED_AT_MOST = 3
 _LINE_AT_MOST = 300
+_MOST_OF_A_FILE = 4
+_SMALL = 1 << 24  # numbers: a network that every machine holds
 
 
 @dataclass(frozen=True)
@@ -74,8 +73,11 @@ class Record:
             stored = json.loads(text)
             fields = {key: _frozen(value) for key, value in stored["config"].items()}
             config = NETWORKS[stored["model"]].config(**fields)
-            return cls(config, stored["origin"], stored["part"])
-        except (KeyError, TypeError, AttributeError) as error:
+            origin, part = stored["origin"], stored["part"]
+            if part not in ("network", "spynet") or not isinstance(origin, str):
+                raise KeyError("origin and part")
+            return cls(config, shown(origin), part)
+        except (KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(f"record {text[:200]!r}: {error!r}") from error
 
 
@@ -152,12 +154,8 @@ def write_safetensors(path: Path, arrays: Mapping[str, NDArray[Any]], record: st
         OutputError: the file cannot be written.
     """
     metadata = {"format": "ms", _RECORD: record, _CRC: str(_checksum(arrays, record))}
-    contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     with whole_file(path) as part:
-        try:
-            save_file(contiguous, part, metadata)
-        except SafetensorError as error:  # a full disk, for one
-            raise OutputError(f"{path}: cannot be written: {_first_line(error)}") from error
+        write_safetensors_file(part, arrays, metadata)
 
 
 def read_arrays(path: Path) -> tuple[Arrays, Record | None]:
@@ -176,7 +174,9 @@ def read_arrays(path: Path) -> tuple[Arrays, Record | None]:
     try:
         arrays, text = read(path)
         return arrays, None if text is None else Record.from_json(text)
-    except (OSError, ValueError, SafetensorError) as error:
+    except MemoryError as error:
+        raise CheckpointError(f"{path}: does not fit into memory") from error
+    except (OSError, ValueError) as error:
         raise CheckpointError(
             f"{path}: damaged, cut short or of another form ({_first_line(error)})"
         ) from error
@@ -199,11 +199,9 @@ def read_safetensors(path: Path) -> tuple[Arrays, str | None]:
     """The arrays and the text of `write_safetensors`; None for a file of another program.
 
     Raises:
-        OSError, SafetensorError, ValueError: damaged, cut short, of another form.
+        OSError, ValueError: damaged, cut short, of another form.
     """
-    with safe_open(path, "np") as file:
-        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        metadata = file.metadata() or {}
+    arrays, metadata = read_safetensors_file(path)
     text = metadata.get(_RECORD)
     if text is not None and metadata.get(_CRC) != str(_checksum(arrays, text)):
         raise ValueError("its checksum is wrong")
@@ -216,6 +214,19 @@ def _checksum(arrays: Mapping[str, NDArray[Any]], text: str) -> int:
         head = f"{name} {arrays[name].dtype} {arrays[name].shape}"
         crc = binascii.crc32(arrays[name].tobytes(), binascii.crc32(head.encode(), crc))
     return crc
+
+
+def require_size(config: NetworkConfig, arrays: Arrays, source: object) -> None:
+    """Raise CheckpointError where a network would take many times what its file holds.
+
+    What differs by less is told by its names once the network is built.
+    """
+    held = sum(array.size for array in arrays.values())
+    if (config.numbers or 0) > _MOST_OF_A_FILE * held + _SMALL:
+        raise CheckpointError(
+            f"{source}: not the weights of this network: its record asks for one of "
+            f"{config.numbers:,} numbers, and the file holds {held:,}"
+        )
 
 
 def load_arrays(network: nn.Cell, arrays: Arrays, source: object, only: str = "") -> None:
@@ -255,6 +266,7 @@ def load_network(path: Path, execution: Execution | None = None) -> tuple[nn.Cel
         )
     if record.part != "network":
         raise CheckpointError(f"{path}: holds {record.part} alone, not a whole network")
+    require_size(record.config, arrays, path)
     network = build_network(record.config, execution)
     load_arrays(network, arrays, path)
     return network, record.config

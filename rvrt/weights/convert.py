@@ -7,7 +7,6 @@ have them.
 """
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rvrt.config.network import MODEL_PRESETS, NetworkConfig, RVRTConfig
+from rvrt.config.network import MODEL_PRESETS, RVRTConfig
 from rvrt.errors import CheckpointError
 from rvrt.models import build_network
 from rvrt.weights.checkpoint import (
@@ -26,9 +25,11 @@ from rvrt.weights.checkpoint import (
     Shapes,
     read_arrays,
     require_match,
+    require_size,
     save_weights,
     shapes_of,
 )
+from rvrt.weights.official import is_buffer, official_buffers, official_name
 from rvrt.weights.torch_pickle import read_torch_file, write_torch_file
 from vimeo_tools.running.atomic import whole_file
 
@@ -39,8 +40,6 @@ ORIGINS: dict[str, dict[str, Any]] = {
     "authors": {"gelu": "erf", "layer_norm_eps": 1e-5},
     "mindediting": {"gelu": "tanh", "layer_norm_eps": 1e-7},
 }
-_SPYNET_MEAN = (0.485, 0.456, 0.406)
-_SPYNET_STD = (0.229, 0.224, 0.225)
 # What MindSpore's optimisers, loss scaling and checkpoint callback save beside the weights.
 _TRAINING_PREFIXES = ("moment1.", "moment2.", "moments.", "vhat.", "learning_rate.")
 _TRAINING_NAMES = {
@@ -121,11 +120,18 @@ def read_weights(
         record = _guess_record(source, found, model, origin, part)
     elif model is not None or origin is not None:
         raise CheckpointError(f"{source}: says itself which model and origin; leave them out")
-    expected = shapes_of(build_network(record.config))
-    if record.part == "spynet":
-        expected = {name: shape for name, shape in expected.items() if name.startswith("spynet.")}
+    expected = _expected(record, found, source)
     arrays = to_our_names(found, expected, official_buffers(record.config, expected), source)
     return arrays, record, notes
+
+
+def _expected(record: Record, found: Arrays, source: Path) -> Shapes:
+    """Names and shapes of what the record says."""
+    if record.part == "spynet":  # the same in each RVRT
+        shapes = shapes_of(build_network(MODEL_PRESETS["rvrt-debug"]))
+        return {name: shape for name, shape in shapes.items() if name.startswith("spynet.")}
+    require_size(record.config, found, source)
+    return shapes_of(build_network(record.config))
 
 
 def _read_any(source: Path, entry: str | None) -> tuple[Arrays, Record | None, tuple[str, ...]]:
@@ -225,7 +231,7 @@ def to_our_names(
     present = {name: array.shape for name, array in buffers.items() if name in arrays}
     require_match(expected | present, {name: a.shape for name, a in arrays.items()}, source)
     for name in present:
-        if not np.allclose(arrays[name], buffers[name], rtol=0, atol=1e-6):
+        if not is_buffer(arrays[name], buffers[name]):
             raise CheckpointError(
                 f"{source}: {name} differs from this network's: the weights were trained with "
                 "another window or another normalisation of the frames"
@@ -243,42 +249,6 @@ def _as_float32(name: str, array: NDArray[Any], source: object) -> NDArray[np.fl
     if not np.issubdtype(array.dtype, np.floating):
         raise CheckpointError(f"{source}: {name} holds {array.dtype}, need floating point")
     return np.ascontiguousarray(array, np.float32)
-
-
-def official_name(name: str) -> str:
-    """The authors' name of one of our parameters."""
-    stem, _, last = name.rpartition(".")
-    return f"{stem}.{ {'gamma': 'weight', 'beta': 'bias'}.get(last, last) }"
-
-
-def official_buffers(config: NetworkConfig, names: Mapping[str, Any]) -> Arrays:
-    """What the authors' state dict holds beside parameters, for parameters of the given names.
-
-    Returns:
-        spynet.mean and spynet.std, (1, 3, 1, 1) float32; one relative_position_index for each
-        table of relative position bias, (N, N) int64 with N tokens in a window.
-    """
-    buffers: Arrays = {}
-    if any(name.startswith("spynet.") for name in names):
-        buffers["spynet.mean"] = np.array(_SPYNET_MEAN, np.float32).reshape(1, 3, 1, 1)
-        buffers["spynet.std"] = np.array(_SPYNET_STD, np.float32).reshape(1, 3, 1, 1)
-    for name in names:
-        if name.endswith("relative_position_bias_table"):
-            per_frame = name.startswith(("feat_extract.", "reconstruction."))
-            window = (1, *config.window_size[1:]) if per_frame else tuple(config.window_size)
-            index = name.replace("relative_position_bias_table", "relative_position_index")
-            buffers[index] = relative_position_index(window)
-    return buffers
-
-
-def relative_position_index(window: tuple[int, ...]) -> NDArray[np.int64]:
-    """Row of the bias table for each pair of tokens in a (frames, rows, columns) window: (N, N)."""
-    tokens = np.stack(np.meshgrid(*map(np.arange, window), indexing="ij")).reshape(3, -1)
-    difference = tokens[:, :, None] - tokens[:, None, :]
-    spans = [2 * size - 1 for size in window]
-    strides = [math.prod(spans[axis + 1 :]) for axis in range(3)]
-    shifted = difference + np.array(window).reshape(3, 1, 1) - 1
-    return np.tensordot(strides, shifted, axes=1).astype(np.int64)
 
 
 def write_official(path: Path, arrays: Arrays, record: Record) -> tuple[str, ...]:

@@ -48,6 +48,8 @@ def test_a_config_never_changes_and_holds_tuples():
         ({"embed_dim": 240_000}, "from 1 to 4096"),
         ({"embed_dim": True}, "embed_dim=True"),
         ({"num_blocks": (1, 10**7, 1)}, "whole numbers from 1 to 64"),
+        ({"window_size": (2, 64, 64)}, "at most 1024 pixels in all"),
+        ({"num_blocks": (1, 33, 1)}, "are 66 layers: expected at most 64"),
         ({"window_size": (2, 2**20, 8)}, "whole numbers from 1 to 64"),
         ({"upscale": 2**20}, "upscale=1048576: expected a whole number from 1 to 64"),
         ({"offset_dim": 2**63}, "offset_dim=9223372036854775808"),

@@ -1,9 +1,8 @@
-import errno
 import json
+import resource
 
 import numpy as np
 import pytest
-from safetensors import SafetensorError
 
 from rvrt.errors import CheckpointError
 from rvrt.training.state import Checkpoints, TrainState, read_state
@@ -108,20 +107,23 @@ def test_all_damaged_is_an_error(checkpoints):
             checkpoints.load_last(fail)
 
 
-@pytest.mark.parametrize(
-    "error",
-    [OSError(errno.ENOSPC, "No space left on device"), SafetensorError("Os { code: 28 }")],
-)
-def test_a_full_disk_leaves_the_states_before(checkpoints, monkeypatch, error):
+@pytest.fixture
+def full_disk():
+    """The files of this process end after ten bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10, before[1]))
+
+    yield fill
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_leaves_the_states_before(checkpoints, full_disk):
     checkpoints.save(state(5))
     checkpoints.save(state(10))
     before = {path: path.read_bytes() for path in checkpoints.paths()}
-
-    def full(arrays, path, metadata):
-        path.write_bytes(b"half")
-        raise error
-
-    monkeypatch.setattr(checkpoint, "save_file", full)
+    full_disk()
     with pytest.raises(OutputError, match="cannot be written"):
         checkpoints.save(state(15))
     folder = next(iter(before)).parent

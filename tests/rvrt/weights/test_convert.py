@@ -11,7 +11,8 @@ from rvrt.config.network import MODEL_PRESETS, RVRTConfig
 from rvrt.errors import CheckpointError
 from rvrt.models import build_network
 from rvrt.weights.checkpoint import load_network, read_arrays, shapes_of
-from rvrt.weights.convert import convert, official_buffers, official_name, relative_position_index
+from rvrt.weights.convert import convert
+from rvrt.weights.official import official_buffers, official_name, relative_position_index
 from rvrt.weights.torch_pickle import read_torch_file, write_torch_file
 from tests.expected.make import FOLDER as EXPECTED
 
@@ -199,6 +200,20 @@ def test_half_precision_and_data_parallel(tmp_path):
         np.testing.assert_array_equal(
             array, state[official_name(name)].astype(np.float16).astype(np.float32), strict=True
         )
+
+
+@pytest.mark.parametrize("bfloat16", [False, True])
+def test_half_precision_with_its_buffers(tmp_path, bfloat16):
+    state = {name: array.astype(np.float16) for name, array in official(DEBUG).items()}
+    if bfloat16:  # what is left of float32 when its lower half is rounded off
+        bits = {n: a.astype(np.float32).view(np.uint32) for n, a in official(DEBUG).items()}
+        state = {n: (b + 0x7FFF + (b >> 16 & 1) & 0xFFFF0000) for n, b in bits.items()}
+        state = {name: array.astype(np.uint32).view(np.float32) for name, array in state.items()}
+    write_torch_file(tmp_path / "w.pth", "params", state)
+    convert(tmp_path / "w.pth", tmp_path / "w.ckpt", model="rvrt-debug")
+    for name, array in read_arrays(tmp_path / "w.ckpt")[0].items():
+        wanted = state[official_name(name)].astype(np.float32)
+        np.testing.assert_array_equal(array, wanted, strict=True)
 
 
 def test_another_model_is_told_by_its_names(rvrt_goldens, tmp_path):

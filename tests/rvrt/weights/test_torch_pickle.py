@@ -186,7 +186,7 @@ TUPLES = b"K\x01\x85q\x00" + b"".join(
         (with_storage("FloatStorage", 1, "I1\n", "Vx\n"), "no whole number"),
         (b"\x80\x05\x96\xff\xff\xff\xff\x01\0\0\0.", "the operation 0x96"),  # BYTEARRAY8
         (b"\x80\x04\x8f(K\x01\x90.", "the operation 0x8f"),  # a set
-        (b"\x80\x04\x8e\xff\xff\xff\xff\x01\0\0\0.", "Ran out of input|EOFError"),
+        (b"\x80\x04\x8e\xff\xff\xff\xff\x01\0\0\0.", r"Ran out of input|EOFError"),
         (b"\x80\x02]q\0h\0a.", "nested deeper than 100, or within themselves"),
         (b"\x80\x02" + b"]" * 200 + b"a" * 199 + b".", "nested deeper than 100"),
         (b"\x80\x02}" + TUPLES + b"K\x01s.", "a name that is neither text nor a whole number"),
@@ -243,7 +243,7 @@ def test_archives_that_are_not_what_they_say(tmp_path):
             read_torch_file(path)
     both = raw[: entry + 20] + b"\xff\xff\xff\x7f" * 2 + raw[entry + 28 :]
     path.write_bytes(both)
-    with pytest.raises(CheckpointError, match="records that overlap|ends after the file"):
+    with pytest.raises(CheckpointError, match=r"records that overlap|ends after the file"):
         read_torch_file(path)
 
 
