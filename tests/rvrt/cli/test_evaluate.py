@@ -136,8 +136,9 @@ def test_killed_half_way_and_run_again(twelve, light, tmp_path):
         env=environment(),
     )
     records = tmp_path / "killed" / "records.jsonl"
+    deadline = time.monotonic() + 120
     while not (records.exists() and records.read_bytes().count(b"\n") >= 1):
-        assert process.poll() is None
+        assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.wait()

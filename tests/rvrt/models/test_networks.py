@@ -1,19 +1,12 @@
 """The whole networks: goldens, properties, and ways of running them."""
 
-from collections import Counter
-
 import mindspore as ms
 import numpy as np
 import pytest
 from mindspore import Tensor, nn, ops
 
 from rvrt.config.network import MODEL_PRESETS, RECOMPUTABLE, Execution, RVRTConfig, RVRTLightConfig
-from rvrt.models import build_network, deform_attention, rvrt
-from rvrt.models.clip_attention import ClipAttention
-from rvrt.models.deform_attention import GuidedDeformableAttention
-from rvrt.models.rstb import RSTB
-from rvrt.models.upsampler import Upsampler
-from rvrt.models.window_attention import WindowAttention
+from rvrt.models import build_network
 from rvrt.runtime import device
 from tests.rvrt.conftest import official, randomise
 
@@ -51,16 +44,12 @@ def test_inner_features_golden(golden, debug_model):
     data = golden("model_plain")
     x = Tensor(data["input"].astype(np.float32) / np.float32(255))
     model = debug_model("rvrt-debug")
-    kept = {}
-    reconstruct = model.reconstruction.construct
-
-    def spy(rows, shape):
-        kept.setdefault("clips", []).append(rows.asnumpy())
-        return reconstruct(rows, shape)
-
-    model.reconstruction.construct = spy
+    kept = []
+    model.reconstruction.register_forward_pre_hook(
+        lambda cell, inputs: kept.append(inputs[0].asnumpy())
+    )
     model(x)
-    maps = np.stack(kept["clips"]).reshape(6, 34, 38, 5, 24).transpose(3, 0, 4, 1, 2)
+    maps = np.stack(kept).reshape(6, 34, 38, 5, 24).transpose(3, 0, 4, 1, 2)
     names = ("shallow_s4", "backward_1_s3", "forward_1_s4", "backward_2_s4", "forward_2_s4")
     for name, feature in zip(names, maps, strict=True):
         step = int(name[-1])
@@ -99,12 +88,11 @@ def test_the_result_does_not_depend_on_what_came_before(models, preset):
     assert np.array_equal(model(x).asnumpy(), before)
 
 
-def test_mirrored_input_takes_half_the_flows_and_changes_nothing(models):
+def test_mirrored_input_is_nothing_special(models):
     model, half = models["rvrt-debug"], clip(2, 33, 34).asnumpy()
     x = Tensor(np.concatenate([half, half[:, ::-1]], 1))
     plain = build_network(MODEL_PRESETS["rvrt-debug"], Execution(whole_graph=True))
     ms.load_param_into_net(plain, model.parameters_dict())
-    assert model._mirrored(x) and not model._mirrored(clip(4, 33, 34))
     assert np.abs(model(x).asnumpy() - plain(x).asnumpy()).max() < 5e-6
 
 
@@ -221,14 +209,6 @@ SMALL = {
     "upsample_dim": 8,
 }
 SMALL_CONFIGS = [RVRTConfig(**SMALL, deformable_groups=4), RVRTLightConfig(**SMALL)]
-# cells of each part, and how often they run for two clips
-PARTS = {
-    "feat_extract": (RSTB, 2),
-    "alignment": ({RVRTConfig: GuidedDeformableAttention, RVRTLightConfig: ClipAttention}, 4),
-    "backbone": (RSTB, 8),
-    "reconstruction": (RSTB, 2),
-    "upsampler": (Upsampler, 2),
-}
 
 
 def gradients(config, execution, scale=1.0):
@@ -261,30 +241,10 @@ def check_same(found, expected, tolerance):
     [(SMALL_CONFIGS[0], ["all"]), (SMALL_CONFIGS[1], RECOMPUTABLE)],
     ids=("rvrt", "light"),
 )
-def test_recomputed_parts_give_the_same_gradients(config, choices, monkeypatch):
-    calls = Counter()
-
-    def count(cell):
-        construct = cell.construct
-
-        def counted(self, *args):
-            calls[cell] += 1
-            return construct(self, *args)
-
-        monkeypatch.setattr(cell, "construct", counted)
-
-    for cell in (RSTB, GuidedDeformableAttention, ClipAttention, Upsampler):
-        count(cell)
+def test_recomputed_parts_give_the_same_gradients(config, choices):
     expected = gradients(config, Execution())
-    once = Counter(calls)
     for part in choices:
-        calls.clear()
         check_same(gradients(config, Execution(recompute=(part,))), expected, 1e-5)
-        wanted = Counter()
-        for name in RECOMPUTABLE if part == "all" else [part]:
-            cell, times = PARTS[name]
-            wanted[cell[type(config)] if isinstance(cell, dict) else cell] += times
-        assert calls - once == wanted, part
 
 
 @pytest.mark.parametrize("config", SMALL_CONFIGS, ids=("rvrt", "light"))
@@ -312,31 +272,28 @@ def test_half_precision_gradients_are_finite_and_close(config):
     assert 0 < np.linalg.norm(everything[0] - everything[1]) < 5e-3 * np.linalg.norm(everything[1])
 
 
-@pytest.mark.parametrize("config", SMALL_CONFIGS, ids=("rvrt", "light"))
-def test_half_precision_keeps_what_is_delicate_in_float32(config, monkeypatch):
-    """Normalisation, softmax, flows and offsets."""
-    seen = {}
+def test_half_precision_keeps_the_flows(models):
+    """They are places, of which float16 has too few."""
+    half = build_network(MODEL_PRESETS["rvrt-debug"], Execution(dtype="float16"))
+    ms.load_param_into_net(half, models["rvrt-debug"].parameters_dict())
+    x = clip(2, 33, 34)
+    for flow, exact in zip(
+        half.optical_flows(x), models["rvrt-debug"].optical_flows(x), strict=True
+    ):
+        assert np.array_equal(flow.asnumpy(), exact.asnumpy())
 
-    def spy(owner, attribute, what, place=0):
-        call = getattr(owner, attribute)
 
-        def spied(*args, **kwargs):
-            seen.setdefault(what, set()).add(args[place].dtype)
-            return call(*args, **kwargs)
-
-        monkeypatch.setattr(owner, attribute, spied)
-
-    spy(nn.LayerNorm, "construct", "normalisation", place=1)
-    spy(ops, "softmax", "softmax")
-    spy(deform_attention, "tanh", "offsets")
-    spy(rvrt, "warp_clip", "flows", place=1)
-    spy(WindowAttention, "construct", "features", place=1)
-    build_network(config, Execution(dtype="float16"))(clip(4, 33, 34))
-    expected = {"normalisation", "softmax"}
-    if isinstance(config, RVRTConfig):
-        expected |= {"offsets", "flows"}
-    assert seen.pop("features") == {ms.float16}
-    assert seen == {key: {ms.float32} for key in expected}
+@pytest.mark.parametrize("preset", PRESETS)
+def test_half_precision_keeps_the_enlarged_input(preset):
+    """Without details the output is the bilinear enlargement, in float32 in both precisions."""
+    outputs = []
+    x = clip(2, 33, 34)
+    for dtype in ("float16", "float32"):
+        model = build_network(MODEL_PRESETS[preset], Execution(dtype=dtype))
+        for parameter in model.conv_last.get_parameters():
+            parameter.set_data(ops.zeros_like(parameter))
+        outputs.append(model(x).asnumpy())
+    assert np.array_equal(*outputs)
 
 
 def test_training_golden(golden, weights, debug_model):

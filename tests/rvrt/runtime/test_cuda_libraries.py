@@ -2,96 +2,104 @@
 
 import configparser
 import ctypes
+import json
 import os
+import shutil
 import subprocess
 import sys
-import types
 from pathlib import Path
 
+import PIL
 import pytest
 
-from rvrt.runtime import cuda_libraries
-from rvrt.runtime.cuda_libraries import DRIVER, LIBRARIES, missing, offered
+from rvrt.runtime.cuda_libraries import DRIVER, LIBRARIES, missing
 from tests.rvrt.conftest import ROOT
+
+# In a process of its own, as libraries cannot be unloaded. It says what MindSpore would find.
+PROBE = """if True:
+    import json, os, subprocess
+    from rvrt.runtime.cuda_libraries import offered
+    with offered():
+        home = os.environ.get("CUDA_HOME")
+        found = {
+            "home": home,
+            "lazy": os.environ.get("CUDA_MODULE_LOADING"),
+            "files": sorted({line.split("/")[-1].strip() for line in open("/proc/self/maps")}),
+        }
+        if home and os.path.exists(home + "/bin/nvcc"):
+            found["nvcc"] = subprocess.check_output([home + "/bin/nvcc"], text=True)
+    found["afterwards"] = os.environ.get("CUDA_HOME")
+    print(json.dumps(found))
+"""
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """Files of the names that the packages have."""
+    """Loadable files of the names that the packages and the driver have."""
+    library = next(Path(PIL.__file__).parent.glob("_imagingmath*.so"))
     for package, name in LIBRARIES:
-        path = tmp_path / "nvidia" / package / "lib" / name
+        path = tmp_path / "packages" / "nvidia" / package / "lib" / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
+        shutil.copy(library, path)
+    (tmp_path / "driver").mkdir()
+    shutil.copy(library, tmp_path / "driver" / DRIVER)
     return tmp_path
 
 
-@pytest.fixture
-def loaded(monkeypatch):
-    """The base names of what is loaded; nothing is."""
-    names = []
-
-    def load(path, mode):
-        assert mode == ctypes.RTLD_GLOBAL
-        names.append(Path(path).name)
-
-    fake = types.SimpleNamespace(CDLL=load, RTLD_GLOBAL=ctypes.RTLD_GLOBAL)
-    monkeypatch.setattr(cuda_libraries, "ctypes", fake)
-    return names
+def python(code, folder, **more):
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("CUDA_")}
+    environment |= {"PYTHONPATH": str(folder / "packages"), **more}
+    call = [sys.executable, "-c", code]
+    return subprocess.run(
+        call, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
 
 
-@pytest.fixture
-def first_import(monkeypatch):
-    """MindSpore not yet imported, and no CUDA."""
-    monkeypatch.delitem(sys.modules, "mindspore")
-    monkeypatch.delenv("CUDA_HOME", raising=False)
-    monkeypatch.setenv("CUDA_MODULE_LOADING", "")  # put back after the test
-    monkeypatch.delenv("CUDA_MODULE_LOADING")
+def offered(folder, **more):
+    run = python(PROBE, folder, **more)
+    assert run.returncode == 0, run.stderr
+    return json.loads(run.stdout)
 
 
-def test_everything_is_loaded_in_order_and_nvcc_answers(folder, loaded, first_import):
-    with offered([str(folder)]):
-        assert loaded == [DRIVER, *(name for _, name in LIBRARIES)]
-        assert os.environ["CUDA_MODULE_LOADING"] == "LAZY"
-        home = os.environ["CUDA_HOME"]
-        said = subprocess.run([f"{home}/bin/nvcc"], capture_output=True, text=True, check=True)
-        assert "release 11.8," in said.stdout
-    assert "CUDA_HOME" not in os.environ
-    assert not Path(home).exists()
+def test_every_library_is_loaded_and_nvcc_answers(folder):
+    found = offered(folder, LD_LIBRARY_PATH=str(folder / "driver"))
+    assert {DRIVER, *(name for _, name in LIBRARIES)} <= set(found["files"])
+    assert found["lazy"] == "LAZY"
+    assert "release 11.8," in found["nvcc"]
+    assert found["afterwards"] is None and not Path(found["home"]).exists()
 
 
-def test_what_is_missing_is_named(tmp_path, folder, loaded, monkeypatch):
-    assert missing([str(folder)]) is None
+def test_what_is_missing_is_named(folder, tmp_path):
     assert missing([str(tmp_path / "none")]) == (
         "The CUDA 11 libraries are not installed: pip install 'vimeo-tools[cuda11]'"
     )
-    (folder / "nvidia" / "cuda_nvrtc" / "lib" / "libnvrtc.so.11.2").unlink()
-    assert "libnvrtc.so.11.2 of nvidia-cuda-nvrtc-cu11" in missing([str(folder)])
+    packages = folder / "packages"
+    (packages / "nvidia" / "cuda_nvrtc" / "lib" / "libnvrtc.so.11.2").unlink()
+    assert "libnvrtc.so.11.2 of nvidia-cuda-nvrtc-cu11" in missing([str(packages)])
+    assert offered(folder, LD_LIBRARY_PATH=str(folder / "driver"))["home"] is None
 
 
-def test_without_a_driver_nothing_is_offered(folder, first_import, monkeypatch):
-    monkeypatch.setattr(cuda_libraries, "DRIVER", "libcuda-that-is-not-there.so.1")
-    assert "driver is not installed: libcuda-that" in missing([str(folder)])
-    with offered([str(folder)]):
-        assert "CUDA_HOME" not in os.environ
+def test_without_a_driver_nothing_is_offered(folder):
+    try:
+        ctypes.CDLL(DRIVER)
+    except OSError:
+        assert f"driver is not installed: {DRIVER}" in missing([str(folder / "packages")])
+        assert offered(folder)["home"] is None
+    else:
+        pytest.skip("a driver is installed here")
 
 
-def test_a_cuda_of_the_users_own_is_left_alone(folder, loaded, first_import, monkeypatch):
-    monkeypatch.setenv("CUDA_HOME", "/usr/local/cuda")
-    with offered([str(folder)]):
-        assert os.environ["CUDA_HOME"] == "/usr/local/cuda" and not loaded
+def test_a_cuda_of_the_users_own_is_left_alone(folder):
+    home = str(folder / "cuda")
+    found = offered(folder, LD_LIBRARY_PATH=str(folder / "driver"), CUDA_HOME=home)
+    assert found["home"] == found["afterwards"] == home
+    assert not {name for _, name in LIBRARIES} & set(found["files"])
 
 
-def test_mindspore_still_asks_nvcc_while_it_is_imported():
-    """Libraries that do not exist, so that its GPU plugin cannot load: it says what it tried."""
-    probe = (
-        "from rvrt.runtime import cuda_libraries as c;"
-        "c.LIBRARIES = (); c.missing = lambda folders: None;"
-        "from rvrt.runtime import device; print(device.available_targets())"
-    )
-    environment = {k: v for k, v in os.environ.items() if k != "CUDA_HOME"} | {"GLOG_v": "1"}
-    run = subprocess.run(
-        [sys.executable, "-c", probe], env=environment, cwd=ROOT, capture_output=True, text=True
-    )
+def test_mindspore_still_asks_nvcc_while_it_is_imported(folder):
+    """Libraries that hold nothing, so that its GPU plugin cannot load: it says what it tried."""
+    probe = "from rvrt.runtime import device; print(device.available_targets())"
+    run = python(probe, folder, LD_LIBRARY_PATH=str(folder / "driver"), GLOG_v="1")
     assert run.returncode == 0, run.stderr
     assert "Get cuda version [11.8]" in run.stdout + run.stderr
 

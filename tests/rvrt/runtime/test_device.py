@@ -1,63 +1,19 @@
-"""Targets, and whether every operator that the networks use exists on all of them."""
+"""Targets, threads, and processes that train together."""
 
-import ast
 import json
 import os
-import re
 import subprocess
 import sys
 
 import click
 import mindspore as ms
 import pytest
-from mindspore import nn, ops
 
 from rvrt.cli.options import message_for_errors
 from rvrt.config.network import RECOMPUTABLE
 from rvrt.errors import ConfigError
 from rvrt.runtime import device
 from tests.rvrt.conftest import ROOT
-
-TARGETS = {"Ascend", "GPU", "CPU"}
-NOT_OPERATORS = {"ops.constexpr", "nn.Cell", "nn.CellList", "nn.CellDict", "nn.SequentialCell"}
-# nn and ops names without a line on platforms, and the operator that each one calls
-CALLS = {"nn.AvgPool2d": "ops.AvgPool"}
-# tensor methods by the operator that does their work
-METHODS = {
-    "reshape": "ops.reshape",
-    "expand_dims": "ops.expand_dims",
-    "all": "ops.all",
-}
-
-
-def used_operators():
-    """Every nn.X and ops.X in rvrt/models, and the tensor methods that stand for one."""
-    found = set()
-    for path in sorted((ROOT / "rvrt" / "models").glob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if not isinstance(node, ast.Attribute):
-                continue
-            if isinstance(node.value, ast.Name) and node.value.id in ("nn", "ops"):
-                found.add(f"{node.value.id}.{node.attr}")
-            elif node.attr in METHODS:
-                found.add(METHODS[node.attr])
-    return sorted(found - NOT_OPERATORS)
-
-
-def platforms(name):
-    module, attribute = name.split(".")
-    doc = getattr({"nn": nn, "ops": ops}[module], attribute).__doc__ or ""
-    match = re.search(r"Supported Platforms:\s*\n\s*(.+)", doc)
-    return set(re.findall(r"Ascend|GPU|CPU", match[1])) if match else set()
-
-
-def test_the_list_of_operators_is_not_empty():
-    assert {"ops.gather", "nn.LayerNorm", "ops.BatchMatMul"} <= set(used_operators())
-
-
-@pytest.mark.parametrize("name", used_operators())
-def test_each_operator_is_documented_for_every_target(name):
-    assert platforms(CALLS.get(name, name)) == TARGETS, f"{name}: {platforms(name)}"
 
 
 def test_unknown_and_absent_targets_are_value_errors():
@@ -93,19 +49,23 @@ def test_the_instruction_set_is_settled_before_mindspore_runs():
 def test_each_thread_of_the_cpu_has_a_processor_of_its_own():
     script = """if True:
         import os
+        os.sched_setaffinity(0, range(os.cpu_count()))  # all that is allowed, under xdist too
+        print(sorted(os.sched_getaffinity(0)))
         from rvrt.runtime import device
         device.use("CPU")
         print(sorted(os.sched_getaffinity(0)))
         for task in os.listdir("/proc/self/task"):
-            if open(f"/proc/self/task/{task}/comm").read().startswith(device._WORKERS):
+            name = open(f"/proc/self/task/{task}/comm").read()
+            if name.startswith(("ActorThread", "KernelThread")):
                 print(sorted(os.sched_getaffinity(int(task))))
     """
-    run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
-    everywhere, *threads = (json.loads(line) for line in run.stdout.splitlines())
-    assert everywhere == sorted(os.sched_getaffinity(0))  # what data workers inherit
-    if len(threads) != len(everywhere):
-        pytest.skip(f"{len(threads)} threads on {len(everywhere)} processors: left to the system")
-    assert sorted(threads) == [[processor] for processor in everywhere]
+    call = [sys.executable, "-c", script]
+    run = subprocess.run(call, cwd=ROOT, capture_output=True, text=True, timeout=120, check=True)
+    before, after, *threads = (json.loads(line) for line in run.stdout.splitlines())
+    assert after == before  # what data workers inherit
+    if len(threads) != len(before):
+        pytest.skip(f"{len(threads)} threads on {len(before)} processors: left to the system")
+    assert sorted(threads) == [[processor] for processor in before]
 
 
 def test_a_single_process_is_a_world_of_its_own(monkeypatch):

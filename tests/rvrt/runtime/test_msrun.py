@@ -5,7 +5,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -107,9 +106,7 @@ def test_two_ranks_equal_one_at_twice_the_batch(tmp_path):
 def test_a_killed_rank_is_named_and_ends_the_job(tmp_path):
     script = tmp_path / "killed.py"
     script.write_text(KILLED)
-    start = time.monotonic()
     run, logs = msrun(tmp_path, str(script))
     assert run.returncode != 0
     assert "Error: rank 1 of 2 was killed" in logs["worker_1"]
     assert "was killed" not in logs["worker_0"]  # msrun ended that one
-    assert time.monotonic() - start < 120

@@ -1,7 +1,6 @@
 """Tasks over executors: all done once, failures collected, ends as it should."""
 
 import os
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -73,20 +72,21 @@ def test_an_error_of_a_task_stops_the_run():
 
 
 def test_a_consumer_that_stops_leaves_no_task_running():
-    started = []
+    started, ended = [], []
 
-    def slow(item):
+    def note(item):
         started.append(item)
-        time.sleep(0.01)
+        ended.append(item)
         return item
 
     with ThreadPoolExecutor(2) as pool:
-        results = each(slow, range(10000), pool)
+        results = each(note, range(100_000), pool)
         next(results)
         results.close()
-        seen = len(started)
-        time.sleep(0.05)
-        assert len(started) == seen < 100
+        seen = sorted(started)
+        assert sorted(ended) == seen
+    # the pool has ended, with all that was still waiting in it
+    assert sorted(started) == seen and len(seen) < 100_000
 
 
 @pytest.mark.parametrize("count", [1, 3, 8, 40])
