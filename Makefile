@@ -6,7 +6,7 @@ DEMO ?= demo
 # A process for each processor, and the longest file not last.
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal
 
-.PHONY: demo test test-all lint bench clean
+.PHONY: demo test test-all lint bench docs clean
 
 # Made again when the dependencies or the compiled part change.
 $(VENV)/.installed: setup.cfg pyproject.toml setup.py $(wildcard vimeo_tools/resize/*.[ch])
@@ -27,6 +27,11 @@ lint: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Into build/site; any warning is an error.
+docs: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/bench_imresize.py

@@ -1,10 +1,26 @@
-"""The compiled part of vimeo_tools.resize; all else stands in setup.cfg and pyproject.toml."""
+"""What setup.cfg cannot say: the compiled part of vimeo_tools.resize, and the index's page."""
 
 import os
+import re
+from pathlib import Path
 
 from setuptools import Extension, setup
 
+
+def index_page():
+    """The README for a package index, which holds none of the files that it links to.
+
+    A link to one becomes its text, a picture from one goes, with the line in brackets below it.
+    """
+    text = (Path(__file__).parent / "README.md").read_text(encoding="utf-8")
+    away = r"\((?!https?:|#)[^)]*\)"
+    text = re.sub(rf"^!\[[^\]]*\]{away}\n+(\(.*\)\n+)?", "", text, flags=re.MULTILINE)
+    return re.sub(rf"\[([^\]]*)\]{away}", r"\1", text)
+
+
 setup(
+    long_description=index_page(),
+    long_description_content_type="text/markdown",
     ext_modules=[
         Extension(
             "vimeo_tools.resize._compiled",
