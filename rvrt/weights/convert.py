@@ -29,6 +29,7 @@ from rvrt.weights.checkpoint import (
     save_weights,
     shapes_of,
 )
+from rvrt.weights.limits import shown
 from rvrt.weights.official import is_buffer, official_buffers, official_name
 from rvrt.weights.torch_pickle import read_torch_file, write_torch_file
 from vimeo_tools.running.atomic import whole_file
@@ -90,6 +91,8 @@ def convert(
     suffixes = {"mindspore": SUFFIXES, "pytorch": TORCH_SUFFIXES}[form]
     if target.suffix not in suffixes:
         raise CheckpointError(f"{target}: for {form} the name ends in {' or '.join(suffixes)}")
+    if _is_same(source, target):
+        raise CheckpointError(f"{target}: is {source} itself; give the new file another name")
     arrays, record, notes = read_weights(source, model, origin, entry)
     if form == "pytorch":
         notes += write_official(target, arrays, record)
@@ -97,6 +100,13 @@ def convert(
         save_weights(target, arrays, record)
     numbers = sum(array.size for array in arrays.values())
     return Conversion(record, len(arrays), numbers, notes)
+
+
+def _is_same(source: Path, target: Path) -> bool:
+    try:
+        return target.samefile(source)
+    except (OSError, ValueError):  # one of them is not there, which is said when it is needed
+        return False
 
 
 def read_weights(
@@ -122,7 +132,17 @@ def read_weights(
         raise CheckpointError(f"{source}: says itself which model and origin; leave them out")
     expected = _expected(record, found, source)
     arrays = to_our_names(found, expected, official_buffers(record.config, expected), source)
-    return arrays, record, notes
+    return arrays, record, notes + _note_of_numbers(arrays)
+
+
+def _note_of_numbers(arrays: Arrays) -> tuple[str, ...]:
+    bad = [name for name, array in arrays.items() if not np.isfinite(array).all()]
+    if not bad:
+        return ()
+    return (
+        f"{len(bad)} of {len(arrays)} tensors hold numbers that are not finite, {bad[0]} the "
+        "first: the training went wrong, or the file is damaged",
+    )
 
 
 def _expected(record: Record, found: Arrays, source: Path) -> Shapes:
@@ -148,7 +168,7 @@ def _read_any(source: Path, entry: str | None) -> tuple[Arrays, Record | None, t
     chosen = entry or (nested[0] if nested else None)
     tensors = content if chosen is None else content[chosen]
     others = [
-        str(name)
+        shown(str(name))
         for name, value in tensors.items()
         if not (isinstance(name, str) and isinstance(value, np.ndarray))
     ]
@@ -172,7 +192,7 @@ def _guess_record(
     if model is None:
         raise CheckpointError(
             f"{source}: not the weights of a network that is known here; its first names are "
-            f"{', '.join(list(found)[:3]) or 'none at all'}"
+            f"{', '.join(map(shown, list(found)[:3])) or 'none at all'}"
         )
     if model not in MODEL_PRESETS:
         raise CheckpointError(f"model {model!r}: known are {', '.join(MODEL_PRESETS)}")
@@ -241,14 +261,15 @@ def to_our_names(
 
 def _unused(name: str, arrays: Arrays, source: object) -> str:
     if name in arrays:
-        raise CheckpointError(f"{source}: holds {name} twice, under both of its names")
+        raise CheckpointError(f"{source}: holds {shown(name)} twice, under both of its names")
     return name
 
 
 def _as_float32(name: str, array: NDArray[Any], source: object) -> NDArray[np.float32]:
     if not np.issubdtype(array.dtype, np.floating):
         raise CheckpointError(f"{source}: {name} holds {array.dtype}, need floating point")
-    return np.ascontiguousarray(array, np.float32)
+    with np.errstate(over="ignore"):  # said by _note_of_numbers
+        return np.ascontiguousarray(array, np.float32)
 
 
 def write_official(path: Path, arrays: Arrays, record: Record) -> tuple[str, ...]:

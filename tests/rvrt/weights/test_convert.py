@@ -274,3 +274,55 @@ def test_command_says_what_is_wrong_without_a_traceback(tmp_path):
     assert done.exit_code == 1
     assert done.output.startswith("Error: ") and "not a PyTorch file" in done.output
     assert done.exception is None or isinstance(done.exception, SystemExit)
+
+
+@pytest.fixture(scope="module")
+def spynet_file(tmp_path_factory):
+    """A small file that converts."""
+    path = tmp_path_factory.mktemp("spynet") / "s.pth"
+    state = official(DEBUG)
+    names = [name for name in state if name.startswith("spynet.basic")]
+    write_torch_file(path, "params", {name.removeprefix("spynet."): state[name] for name in names})
+    return path
+
+
+def test_careless_arguments_end_in_one_line_and_leave_nothing(spynet_file, tmp_path):
+    source = tmp_path / "s.pth"
+    source.write_bytes(spynet_file.read_bytes())
+    (tmp_path / "link.pth").symlink_to(source)
+    (tmp_path / "folder.ckpt").mkdir()
+    (tmp_path / "file").write_bytes(b"")
+
+    def state():
+        return {path: path.stat().st_size * path.is_file() for path in tmp_path.rglob("*")}
+
+    before = state()
+    for given, message in [
+        ([source, source, "--to", "pytorch"], "itself; give the new file another name"),
+        ([source, tmp_path / "link.pth", "--to", "pytorch"], "itself; give the new file"),
+        ([tmp_path / "link.pth", source, "--to", "pytorch"], "itself; give the new file"),
+        ([source, tmp_path / "x.bin"], "for mindspore the name ends in .ckpt or .safetensors"),
+        ([source, tmp_path / "x.pth"], "for mindspore the name ends in .ckpt or .safetensors"),
+        ([source, tmp_path / "file" / "x.ckpt"], "cannot be written"),
+        ([source, tmp_path / "folder.ckpt"], "cannot be written: Is a directory"),
+        ([source, tmp_path / ("x" * 300 + ".ckpt")], "cannot be written: File name too long"),
+        ([source, "/proc/x.ckpt"], "cannot be written"),
+        ([tmp_path / "absent.pth", tmp_path / "x.ckpt"], "absent.pth: no such file"),
+        ([tmp_path / "folder.ckpt", tmp_path / "x.ckpt"], "folder.ckpt: not a regular file"),
+        ([tmp_path / ("y" * 300), tmp_path / "x.ckpt"], "cannot be read: File name too long"),
+        ([tmp_path / "file", tmp_path / "x.ckpt"], "not a PyTorch file (0 bytes)"),
+    ]:
+        done = CliRunner().invoke(convert_main, list(map(str, given)))
+        assert (done.exit_code, type(done.exception)) == (1, SystemExit), (given, done.output)
+        assert message in done.output and done.output.count("\n") == 1, done.output
+        assert state() == before
+
+
+def test_numbers_that_are_not_finite_are_said(spynet_file, tmp_path):
+    tensors = read_torch_file(spynet_file)["params"]
+    first = next(iter(tensors))
+    tensors[first] = tensors[first].astype(np.float64) * 1e300
+    write_torch_file(tmp_path / "s.pth", "params", tensors)
+    done = convert(tmp_path / "s.pth", tmp_path / "w.ckpt")
+    (note,) = done.notes
+    assert note.startswith(f"1 of 60 tensors hold numbers that are not finite, spynet.{first} the")
