@@ -80,10 +80,11 @@ def _train(
     config: TrainConfig, output: Path, target: str, stop: Callable[[], bool]
 ) -> TrainSummary:
     from rvrt.runtime import device
+    from rvrt.runtime.world import init_world
     from rvrt.training.trainer import Trainer
 
     device.use(target)
-    world = device.init_world()  # before any operation, as Ascend wants it
+    world = init_world()  # before any operation, as Ascend wants it
     device.check_dtype(config.train.precision)
 
     def say(line: str) -> None:

@@ -112,6 +112,7 @@ class LoopConfig:
         clip_norm: largest norm of all gradients together; None: not clipped.
         ema: decay of the moving average of the weights, which is then what is validated and
             exported; None: no average.
+        loss: a name in `rvrt.training.losses.LOSSES`: "charbonnier", "l1", "mse", or one's own.
         precision: "float32", or "float16" with the loss and normalisation in float32.
         loss_scale: of float16 at the start; it doubles after `loss_scale_window` steps without
             overflow, and is halved by one.
@@ -128,6 +129,7 @@ class LoopConfig:
     micro_batch: int = 1
     clip_norm: float | None = None
     ema: float | None = None
+    loss: str = "charbonnier"
     precision: str = "float32"
     loss_scale: float = 65536.0
     loss_scale_window: int = 2000
@@ -167,7 +169,7 @@ class OptimiserConfig:
     Attributes:
         lr, min_lr: learning rates.
         betas, eps: Adam's.
-        spynet_lr_ratio: the optical flow's rate is this times the others'.
+        spynet_lr_ratio: the optical flow's rate begins at this times `lr`; it ends at `min_lr` too.
         spynet_freeze_steps: so many steps the optical flow is not trained, where it begins with
             weights of its own (start.spynet). Fresh weights and fine-tuning train all from step 0.
     """

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import os
-import subprocess
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 # The newest instruction set that oneDNN may use, read once. On newer processors it otherwise falls
@@ -18,10 +15,10 @@ from rvrt.runtime import cuda_libraries
 
 with cuda_libraries.offered():
     import mindspore as ms
-from mindspore import Parameter, Tensor, communication, ops
+from mindspore import ops
 
 from rvrt.config.network import Execution
-from rvrt.errors import ConfigError, WorldError
+from rvrt.errors import ConfigError
 
 TARGETS = ("CPU", "GPU", "Ascend")
 _WORKERS = ("ActorThread", "KernelThread")  # how MindSpore calls its threads
@@ -55,7 +52,7 @@ def use(target: str = "CPU") -> str:
                 ms.device_context.gpu.device_count()  # fails where driver and card do not answer
     except (RuntimeError, ValueError) as error:
         raise ConfigError(
-            f"device target {target} cannot be used: {_reason(error)}. It is selected once, before "
+            f"device target {target} cannot be used: {reason(error)}. It is selected once, before "
             "any other work"
         ) from error
     if target == "CPU":
@@ -85,7 +82,7 @@ def _spread_threads() -> None:
                 os.sched_setaffinity(int(thread), {processor})
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
     """What MindSpore says, without rules and headings."""
     lines = [line for line in str(error).splitlines() if line.strip() and line[0] != "-"]
     return lines[0].strip(" .") if lines else type(error).__name__
@@ -138,73 +135,3 @@ def compile_graph(model: ms.nn.Cell) -> Callable[[ms.Tensor], ms.Tensor]:
     """
     ms.set_recursion_limit(10_000)  # the unrolled branches nest deeper than the default of 1,000
     return ms.jit(model.construct)
-
-
-@dataclass(frozen=True)
-class World:
-    """This process among those that train together. Every rank calls the same methods in turn.
-
-    On a CPU MindSpore sums float32 and float16 between processes, and little else.
-    """
-
-    rank: int = 0
-    size: int = 1
-
-    @property
-    def is_main(self) -> bool:
-        """Whether this is rank 0, the only one that writes files."""
-        return self.rank == 0
-
-    def average(self, tensors: Iterable[Tensor]) -> tuple[Tensor, ...]:
-        """Each tensor averaged over the ranks; any shapes, float32.
-
-        An infinity or NaN of one rank reaches all of them, so that all skip the step together.
-        """
-        if self.size == 1:
-            return tuple(tensors)
-        add = ops.AllReduce()
-        return tuple(add(x) * (1 / self.size) for x in tensors)
-
-    def broadcast(self, parameters: Iterable[Parameter]) -> None:
-        """Give every rank the values of rank 0."""
-        if self.size > 1:
-            send = ops.Broadcast(0)
-            for parameter in parameters:
-                parameter.set_data(send((parameter,))[0])
-
-    def any(self, flag: bool) -> bool:
-        """Whether `flag` holds on at least one rank. It also waits for all of them."""
-        return flag if self.size == 1 else ops.AllReduce()(Tensor([float(flag)])).item() > 0
-
-
-def init_world() -> World:
-    """Join the processes that MindSpore's launcher msrun has started; alone without it.
-
-    Call it after `use` and before anything is written: msrun also starts a scheduler from the same
-    command, which stays inside this call and ends there. Raises WorldError when they do not meet.
-    """
-    if "MS_ROLE" not in os.environ:
-        return World()
-    try:
-        communication.init()
-        world = World(communication.get_rank(), communication.get_group_size())
-    except RuntimeError as error:
-        if os.environ["MS_ROLE"] == "MS_SCHED":
-            raise WorldError(f"not every process ended well: {_reason(error)}") from error
-        raise WorldError(f"cannot reach the others: {_reason(error)}") from error
-    os.environ["RANK_ID"] = str(world.rank)  # msrun knows it only where nodes are numbered
-    _name_the_dead(world)
-    return world
-
-
-def _name_the_dead(world: World) -> None:
-    """Have this process's rank told if it is killed; msrun tells its number at the most.
-
-    A small process waits for a word on a pipe that closes with this one. msrun kills it along with
-    the processes that it ends itself, so that it speaks for the first one only.
-    """
-    message = f"Error: rank {world.rank} of {world.size} was killed; memory may have run out"
-    script = 'read -r word || echo "$0" >&2'
-    watch = subprocess.Popen(["sh", "-c", script, message], stdin=subprocess.PIPE)
-    os.register_at_fork(after_in_child=watch.stdin.close)  # a data worker must not hold it open
-    atexit.register(watch.communicate, b"done\n")

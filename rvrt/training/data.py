@@ -12,7 +12,7 @@ from rvrt.config.network import NetworkConfig
 from rvrt.config.training import DataConfig, TrainConfig
 from rvrt.errors import TrainingError
 from rvrt.evaluation.protocol import CENTRE
-from rvrt.runtime.device import World
+from rvrt.runtime.world import World
 from rvrt.training.validation import ValidationClip
 from vimeo_tools import imresize
 from vimeo_tools.feed.augment import AugmentConfig

@@ -1,4 +1,4 @@
-"""One step of training: gradients, loss scale, clipping, skipping, Adam, average of the weights."""
+"""One step of training: gradients, loss scale, clipping, skipping, average of the weights."""
 
 from __future__ import annotations
 
@@ -11,15 +11,13 @@ import mindspore as ms
 from mindspore import Parameter, Tensor, nn, ops
 from numpy.typing import NDArray
 
-from rvrt.config.training import TrainConfig
-from rvrt.training.losses import charbonnier
-from rvrt.training.schedule import cosine
+from rvrt.config.training import LoopConfig
+from rvrt.training.losses import Loss
+from rvrt.training.optimiser import Optimiser
 from rvrt.weights.checkpoint import Arrays, require_match
 
 Gradients = tuple[Tensor, ...]
 Average = Callable[[Iterable[Tensor]], Gradients]
-
-_FLOW = "spynet."
 
 
 @dataclass
@@ -47,7 +45,7 @@ class StepResult:
     Attributes:
         loss: of the batch.
         gradient_norm: of all gradients together, before clipping.
-        rate: of the step; SpyNet's is a part of it.
+        rate: of the step, for all but the optical flow.
         skipped: whether the weights were left as they were.
     """
 
@@ -60,36 +58,32 @@ class StepResult:
 class TrainStep:
     """A network and what changes its weights; everything that a resumed run needs of them.
 
-    SpyNet has an Adam of its own: its rate differs, and while it is frozen none of its moments or
-    powers of beta move.
-
     Args:
         network: (B, T, 3, H, W) -> (B, T, 3, sH, sW), see `rvrt.models.build_network`.
-        config: of the training.
+        loss: what is made small, see `rvrt.training.losses`.
+        optimiser: of the network's weights.
+        loop: clipping, precision, parts of a batch.
         average_network: holds the moving average of the weights, filled with them here; None
-            where the config wants none.
+            where `loop.ema` wants none.
         average: of each tensor over all ranks; the tensors themselves for a single one.
     """
 
     def __init__(
         self,
         network: nn.Cell,
-        config: TrainConfig,
+        loss: Loss,
+        optimiser: Optimiser,
+        loop: LoopConfig,
         average_network: nn.Cell | None = None,
         average: Average = tuple,
     ) -> None:
-        self._network, self._config, self._average = network, config, average
-        everything = network.trainable_params()
-        groups = {
-            "main": [p for p in everything if not p.name.startswith(_FLOW)],
-            "spynet": [p for p in everything if p.name.startswith(_FLOW)],
-        }
-        self._adams = {name: self._adam(params) for name, params in groups.items() if params}
+        self._network, self._loss, self._optimiser = network, loss, optimiser
+        self._loop, self._average = loop, average
         self._ema = [] if average_network is None else list(average_network.get_parameters())
         for mean, weight in zip(self._ema, network.get_parameters(), strict=False):
             ops.assign(mean, weight)
-        half = config.train.precision == "float16"
-        self.counters = Counters(loss_scale=config.train.loss_scale if half else 1.0)
+        half = loop.precision == "float16"
+        self.counters = Counters(loss_scale=loop.loss_scale if half else 1.0)
         self._scaled = half
         self._gradients_of: dict[bool, Callable[..., Any]] = {}
 
@@ -101,28 +95,23 @@ class TrainStep:
             gt: (B, T, 3, s*h, s*w) float32 in 0..1.
             step: decides the rate, and whether SpyNet is trained.
         """
-        frozen = step < self._config.frozen_steps and "spynet" in self._adams
-        adams = [adam for name, adam in self._adams.items() if not (frozen and name == "spynet")]
-        sums, parts = self._summed(lq, gt, frozen)
+        sums, parts = self._summed(lq, gt, self._optimiser.frozen(step))
         loss, *gradients = self._average(sums)
         squares = ops.stack([(g * g).sum() for g in gradients]).sum()
         # The one place where this process waits for the device.
         numbers = ops.stack([loss, squares]).asnumpy().astype(float)
         unscale = 1 / (self.counters.loss_scale * parts)
         mean_loss, norm = numbers[0] / parts, math.sqrt(numbers[1]) * unscale
-        rate = self._rate(step)
         finite = math.isfinite(mean_loss) and math.isfinite(norm)
         self._count(finite, loss_is_finite=math.isfinite(mean_loss))
         if finite:
-            self._update(adams, gradients, unscale * self._clip(norm), rate)
-        return StepResult(mean_loss, norm, rate, not finite)
+            self._update(gradients, unscale * self._clip(norm), step)
+        return StepResult(mean_loss, norm, self._optimiser.rate(step), not finite)
 
     def tensors(self) -> dict[str, Parameter]:
         """All tensors of the state by name: weights, moments, powers of beta, average."""
         named = {f"network/{p.name}": p for p in self._network.get_parameters()}
-        for group, adam in self._adams.items():
-            for parameter in (*adam.moment1, *adam.moment2, adam.beta1_power, adam.beta2_power):
-                named[f"{group}/{parameter.name}"] = parameter
+        named |= self._optimiser.tensors()
         weights = self._network.get_parameters()
         named |= {f"ema/{p.name}": e for p, e in zip(weights, self._ema, strict=False)}
         return named
@@ -146,22 +135,14 @@ class TrainStep:
             ops.assign(parameter, Tensor(arrays[name]))
         self.counters = Counters(**counters)
 
-    def _adam(self, parameters: list[Parameter]) -> nn.Adam:
-        how = self._config.optimiser
-        return nn.Adam(parameters, how.lr, how.betas[0], how.betas[1], how.eps)
-
-    def _rate(self, step: int) -> float:
-        how = self._config.optimiser
-        return cosine(step, self._config.train.steps, how.lr, how.min_lr)
-
     def _clip(self, norm: float) -> float:
-        limit = self._config.train.clip_norm
+        limit = self._loop.clip_norm
         return 1.0 if limit is None or norm <= limit else limit / norm
 
     def _summed(self, lq: Tensor, gt: Tensor, frozen: bool) -> tuple[Gradients, int]:
         """Loss and gradients, added up over parts of `micro_batch`, and the number of parts."""
         gradients_of = self._gradients_of.get(frozen) or self._prepare(frozen)
-        size = self._config.train.micro_batch
+        size = self._loop.micro_batch
         scale = Tensor(self.counters.loss_scale, ms.float32)
         sums: Gradients = ()
         starts = range(0, len(lq), size)
@@ -174,25 +155,17 @@ class TrainStep:
         return sums, len(starts)
 
     def _prepare(self, frozen: bool) -> Callable[..., Any]:
-        if "spynet" in self._adams:
-            for parameter in self._adams["spynet"].parameters:
-                parameter.requires_grad = not frozen  # none is computed where none is wanted
-        weights = [
-            parameter
-            for name, adam in self._adams.items()
-            if not (frozen and name == "spynet")
-            for parameter in adam.parameters  # Adam's own order
-        ]
+        weights = self._optimiser.weights(frozen)
 
         def scaled_loss(lq: Tensor, gt: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
-            loss = charbonnier(self._network(lq), gt)
+            loss = self._loss(self._network(lq), gt)
             return loss * scale, loss
 
         self._gradients_of = {frozen: ms.value_and_grad(scaled_loss, None, weights, has_aux=True)}
         return self._gradients_of[frozen]
 
     def _count(self, finite: bool, loss_is_finite: bool) -> None:
-        counters, how = self.counters, self._config.train
+        counters, how = self.counters, self._loop
         overflow = self._scaled and loss_is_finite and counters.loss_scale > 1
         if finite:
             counters.bad_in_a_row = 0
@@ -207,20 +180,11 @@ class TrainStep:
         else:
             counters.bad_in_a_row += 1
 
-    def _update(
-        self, adams: list[nn.Adam], gradients: list[Tensor], factor: float, rate: float
-    ) -> None:
+    def _update(self, gradients: list[Tensor], factor: float, step: int) -> None:
         if factor != 1:
             gradients = [g * factor for g in gradients]
-        done = 0
-        for adam in adams:
-            ratio = 1.0
-            if adam is self._adams.get("spynet"):
-                ratio = self._config.optimiser.spynet_lr_ratio
-            ops.assign(adam.learning_rate, Tensor(rate * ratio, ms.float32))
-            adam(tuple(gradients[done : done + len(adam.parameters)]))
-            done += len(adam.parameters)
+        self._optimiser.update(gradients, step)
         if self._ema:
-            keep = self._config.train.ema
+            keep = self._loop.ema
             for mean, weight in zip(self._ema, self._network.get_parameters(), strict=True):
                 ops.assign(mean, mean + (weight - mean) * (1 - keep))

@@ -20,9 +20,11 @@ from rvrt.config.training import TrainConfig
 from rvrt.errors import CheckpointError, TrainingError
 from rvrt.models import build_network
 from rvrt.runtime import device
-from rvrt.runtime.device import World
+from rvrt.runtime.world import World
 from rvrt.training.data import batches, identity, open_clips, validation_clips
 from rvrt.training.journal import Journal, write_curves
+from rvrt.training.losses import loss_named
+from rvrt.training.optimiser import RULE, Optimiser
 from rvrt.training.progress import Progress
 from rvrt.training.run_folder import claimed
 from rvrt.training.state import Checkpoints, TrainState
@@ -71,6 +73,7 @@ class Trainer:
         say: is told what a person should know, one line at a time.
 
     Raises:
+        ConfigError: train.loss names none of `rvrt.training.losses.LOSSES`.
         VimeoToolsError: the data set cannot be read, or does not fit the config.
     """
 
@@ -85,6 +88,7 @@ class Trainer:
         self._config, self._folder, self._world, self._say = config, folder, world, say
         self._source = open_clips(config.data, config.data.train_list, config.model)
         self._clips = validation_clips(config) if world.is_main else []
+        self._loss = loss_named(config.train.loss)
         ms.set_seed(config.train.seed)
         how = device.execution(target, dtype=config.train.precision, training=True)
         how = dataclasses.replace(how, recompute=config.train.recompute)
@@ -178,12 +182,20 @@ class Trainer:
             self._world.any(False)
         if state is None:
             self._load_start()
-        self._step = TrainStep(self._network, self._config, self._average, self._world.average)
+        self._step = self._make_step()
         if state is None:
             self._world.broadcast(self._step.tensors().values())
             return 0
         self._resume(state)
         return state.step
+
+    def _make_step(self) -> TrainStep:
+        config = self._config
+        how = dataclasses.replace(config.optimiser, spynet_freeze_steps=config.frozen_steps)
+        optimiser = Optimiser(self._network, how, config.train.steps, config.model.flow_prefix)
+        return TrainStep(
+            self._network, self._loss, optimiser, config.train, self._average, self._world.average
+        )
 
     def _load_start(self) -> None:
         start = self._config.start
@@ -197,7 +209,7 @@ class Trainer:
             load_arrays(self._network, arrays, start.init)
         elif start.spynet:
             load_spynet(self._network, Path(start.spynet))
-        elif hasattr(self._network, "spynet"):
+        elif self._config.model.has_flow:
             self._say("optical flow: from scratch; --spynet WEIGHTS begins with a trained one")
 
     def _resume(self, state: TrainState) -> None:
@@ -216,6 +228,12 @@ class Trainer:
         self._step.load(arrays, state.record["counters"])
         self._best = state.record["best"]
         self._say(f"resumed after step {state.step}")
+        if state.record.get("rule") != RULE:
+            self._say(
+                "the steps so far followed the former rule: Adam's epsilon before the bias "
+                "correction, and the optical flow at a fixed part of the rate; those from here on "
+                "follow PyTorch's Adam, and both rates end at optimiser.min_lr"
+            )
 
     def _due(self, done: int, every: int) -> bool:
         return done % every == 0 or done == self._config.train.steps
@@ -243,6 +261,7 @@ class Trainer:
         arrays, counters = self._step.state()
         arrays[_RANDOM] = np.asarray(ms.get_rng_state().asnumpy(), np.uint8)
         record: dict[str, Any] = {
+            "rule": RULE,
             "counters": counters,
             "best": self._best,
             "clips": identity(self._source),

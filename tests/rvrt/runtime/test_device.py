@@ -68,18 +68,6 @@ def test_each_thread_of_the_cpu_has_a_processor_of_its_own():
     assert sorted(threads) == [[processor] for processor in before]
 
 
-def test_a_single_process_is_a_world_of_its_own(monkeypatch):
-    monkeypatch.delenv("MS_ROLE", raising=False)
-    world = device.init_world()
-    assert world == device.World(0, 1) and world.is_main and not device.World(1, 2).is_main
-    tensors = (ms.Tensor([1.0]), ms.Tensor([[2.0]]))
-    assert world.average(iter(tensors)) == tensors
-    assert world.any(True) and not world.any(False)
-    parameter = ms.Parameter(ms.Tensor([3.0]))
-    world.broadcast([parameter])
-    assert parameter.asnumpy() == [3.0]
-
-
 def test_messages_under_msrun_name_the_rank(monkeypatch):
     monkeypatch.setenv("MS_ROLE", "MS_WORKER")
     monkeypatch.setenv("RANK_ID", "3")

@@ -25,8 +25,9 @@ if __name__ == "__main__":
 """
 KILLED = """import os, signal
 from rvrt.runtime import device
+from rvrt.runtime.world import init_world
 device.use("CPU")
-world = device.init_world()
+world = init_world()
 if world.rank == 1:
     os.kill(os.getpid(), signal.SIGKILL)
 world.any(True)

@@ -10,8 +10,11 @@ from rvrt.config.loading import override
 from rvrt.config.training import TRAIN_PRESETS
 from rvrt.errors import CheckpointError
 from rvrt.models import build_network
+from rvrt.training.losses import loss_named
+from rvrt.training.optimiser import Optimiser
 from rvrt.training.schedule import cosine
 from rvrt.training.step import TrainStep
+from tests.oracles.adam import NumpyAdam
 from tests.rvrt.tiny_training import tiny_config
 from vimeo_tools.feed.samples import open_septuplets
 
@@ -34,9 +37,18 @@ class Affine(nn.Cell):
 def config(**sections):
     base = override(
         TRAIN_PRESETS["rvrt"],
-        {"train": {"steps": 50, "batch_size": 2, "micro_batch": 2}, "optimiser": {"lr": 1e-2}},
+        {
+            "train": {"steps": 50, "batch_size": 2, "micro_batch": 2},
+            "optimiser": {"lr": 1e-2, "spynet_freeze_steps": 0},
+        },
     )
     return override(base, sections)
+
+
+def make_step(network, how, average_network=None, average=tuple):
+    optimiser = Optimiser(network, how.optimiser, how.train.steps, "spynet.")
+    loss = loss_named(how.train.loss)
+    return TrainStep(network, loss, optimiser, how.train, average_network, average)
 
 
 def batch(seed=0, count=2):
@@ -60,23 +72,9 @@ def gradients(values, lq, gt):
     return root.mean(), [by_gain, slope.sum()]
 
 
-class NumpyAdam:
-    """Kingma and Ba 2015, Algorithm 1, with epsilon as MindSpore and PyTorch have it."""
-
-    def __init__(self):
-        self.t, self.m, self.v = 0, 0.0, 0.0
-
-    def change(self, gradient, rate, betas=(0.9, 0.99), eps=1e-8):
-        self.t += 1
-        self.m = betas[0] * self.m + (1 - betas[0]) * gradient
-        self.v = betas[1] * self.v + (1 - betas[1]) * gradient**2
-        m, v = self.m / (1 - betas[0] ** self.t), self.v / (1 - betas[1] ** self.t)
-        return -rate * m / (np.sqrt(v) + eps)
-
-
 def test_steps_equal_adam_by_hand_with_a_slower_flow():
     network, how = Affine(), config()
-    step, adams, expected = TrainStep(network, how), [NumpyAdam(), NumpyAdam()], weights(network)
+    step, adams, expected = make_step(network, how), [NumpyAdam(), NumpyAdam()], weights(network)
     for number in range(6):
         lq, gt = batch(number)
         loss, slopes = gradients(expected, lq, gt)
@@ -86,16 +84,17 @@ def test_steps_equal_adam_by_hand_with_a_slower_flow():
         assert result.rate == rate
         norm = math.sqrt(sum((slope**2).sum() for slope in slopes))
         assert result.gradient_norm == pytest.approx(norm, rel=1e-4)
-        for name, adam, slope, ratio in zip(expected, adams, slopes, (1, 0.25), strict=True):
-            expected[name] = expected[name] + adam.change(slope, rate * ratio)
+        rates = (rate, cosine(number, 50, 0.25e-2, 1e-7))
+        for name, adam, slope, its_rate in zip(expected, adams, slopes, rates, strict=True):
+            expected[name] = expected[name] + adam.change(slope, its_rate)
     for name, value in weights(network).items():
         np.testing.assert_allclose(value, expected[name], rtol=1e-4)
 
 
 def test_frozen_flow_does_not_move_and_starts_afresh():
-    how = config(start={"spynet": "flow.ckpt"}, optimiser={"spynet_freeze_steps": 3})
+    how = config(optimiser={"spynet_freeze_steps": 3})
     network = Affine()
-    step = TrainStep(network, how)
+    step = make_step(network, how)
     before = step.state()[0]
     for number in range(3):
         step(*batch(number), number)
@@ -111,7 +110,7 @@ def test_frozen_flow_does_not_move_and_starts_afresh():
     lq, gt = batch(3)
     slope = gradients(weights(network), lq, gt)[1][1]
     step(lq, gt, 3)
-    rate = 0.25 * cosine(3, 50, 1e-2, 1e-7)
+    rate = cosine(3, 50, 0.25e-2, 1e-7)
     assert weights(network)["spynet.offset"] == pytest.approx(
         0.25 - rate * np.sign(slope), rel=1e-4
     )
@@ -122,7 +121,7 @@ def test_parts_of_a_batch_add_up_to_the_batch(flow):
     results = []
     for micro_batch in (4, 2, 1):
         network = Affine(flow)
-        step = TrainStep(network, config(train={"batch_size": 4, "micro_batch": micro_batch}))
+        step = make_step(network, config(train={"batch_size": 4, "micro_batch": micro_batch}))
         found = [step(*batch(n, 4), n) for n in range(3)]
         results.append((weights(network), found[-1]))
     whole, found = results[0]
@@ -138,7 +137,7 @@ def test_clipping_shortens_all_gradients_alike():
     network = Affine()
     slopes = gradients(weights(network), lq, gt)[1]
     norm = math.sqrt(sum((slope**2).sum() for slope in slopes))
-    step = TrainStep(network, config(train={"clip_norm": norm / 3}))
+    step = make_step(network, config(train={"clip_norm": norm / 3}))
     assert step(lq, gt, 0).gradient_norm == pytest.approx(norm, rel=1e-5)
     tensors = step.state()[0]
     np.testing.assert_allclose(tensors["main/moment1.gain"], 0.1 * slopes[0] / 3, rtol=1e-4)
@@ -149,7 +148,7 @@ def test_clipping_shortens_all_gradients_alike():
 def test_average_of_the_weights():
     network, average = Affine(), Affine()
     ops.assign(average.gain, Tensor(np.zeros((3, 1, 1), np.float32)))
-    step = TrainStep(network, config(train={"ema": 0.75}), average)
+    step = make_step(network, config(train={"ema": 0.75}), average)
     expected = weights(network)
     for number in range(4):
         step(*batch(number), number)
@@ -163,7 +162,7 @@ def test_average_of_the_weights():
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_a_bad_step_changes_nothing_and_is_counted(bad):
     network, average = Affine(), Affine()
-    step = TrainStep(network, config(train={"ema": 0.75}), average)
+    step = make_step(network, config(train={"ema": 0.75}), average)
     step(*batch(), 0)
     before = step.state()[0]
     lq, gt = batch(1)
@@ -183,7 +182,7 @@ def test_the_loss_scale_changes_no_weights():
     results = []
     for train in ({}, {"precision": "float16", "loss_scale": 1024.0}):
         network = Affine()
-        step = TrainStep(network, config(train=train))
+        step = make_step(network, config(train=train))
         found = [step(*batch(n), n) for n in range(3)]
         results.append((found[-1], weights(network)))
     (plain, expected), (scaled, values) = results
@@ -195,7 +194,7 @@ def test_the_loss_scale_changes_no_weights():
 
 def test_the_loss_scale_falls_by_overflow_and_rises_by_good_steps():
     train = {"precision": "float16", "loss_scale": 2.0**127, "loss_scale_window": 2}
-    step = TrainStep(Affine(), config(train=train))
+    step = make_step(Affine(), config(train=train))
     scales = []
     for number in range(100):
         result = step(*batch(), number % 50)
@@ -213,7 +212,7 @@ def test_the_loss_scale_falls_by_overflow_and_rises_by_good_steps():
 
 def test_overflow_that_no_scale_helps_counts_as_bad():
     train = {"precision": "float16", "loss_scale": 4.0}
-    step = TrainStep(Affine(), config(train=train))
+    step = make_step(Affine(), config(train=train))
     huge = Tensor(np.full((2, 2, 3, 4, 4), 3e38, np.float32))
     results = []
     for number in range(4):
@@ -234,7 +233,7 @@ def test_gradients_and_loss_go_through_the_average_over_ranks():
     lq, gt = batch()
     network = Affine()
     loss, slopes = gradients(weights(network), lq, gt)
-    step = TrainStep(network, config(), average=average)
+    step = make_step(network, config(), average=average)
     assert step(lq, gt, 0).loss == pytest.approx(loss / 2, rel=1e-5)
     assert seen == [[(), (3, 1, 1), ()]]
     moment = step.state()[0]["main/moment1.gain"]
@@ -244,12 +243,12 @@ def test_gradients_and_loss_go_through_the_average_over_ranks():
 def test_a_loaded_state_goes_on_bit_for_bit():
     how = config(train={"ema": 0.9, "clip_norm": 0.1})
     one, average = Affine(), Affine()
-    step = TrainStep(one, how, average)
+    step = make_step(one, how, average)
     for number in range(3):
         step(*batch(number), number)
     arrays, counters = step.state()
     other, other_average = Affine(), Affine()
-    resumed = TrainStep(other, how, other_average)
+    resumed = make_step(other, how, other_average)
     resumed(*batch(9), 0)  # not fresh: everything must be replaced
     resumed.load(arrays, counters)
     for number in range(3, 6):
@@ -260,9 +259,9 @@ def test_a_loaded_state_goes_on_bit_for_bit():
 
 
 def test_a_state_of_another_network_is_refused():
-    arrays, counters = TrainStep(Affine(), config()).state()
+    arrays, counters = make_step(Affine(), config()).state()
     with pytest.raises(CheckpointError, match="missing"):
-        TrainStep(Affine(flow=False), config()).load(arrays, counters)
+        make_step(Affine(flow=False), config()).load(arrays, counters)
 
 
 def test_overfits_one_clip(drawn):
@@ -272,13 +271,13 @@ def test_overfits_one_clip(drawn):
     lq = Tensor(clip.lq[None, :2, :, :8, :8].astype(np.float32) / 255)
     gt = Tensor(clip.gt[None, :2, :, :32, :32].astype(np.float32) / 255)
     ms.set_seed(0)
-    step = TrainStep(build_network(how.model), how)
+    step = make_step(build_network(how.model), how)
     loss = [step(lq, 1 - gt, number).loss for number in range(35)]
     assert loss[-1] < 0.5 * loss[0]
 
 
 def test_state_is_a_copy():
-    step = TrainStep(Affine(), config())
+    step = make_step(Affine(), config())
     before = step.state()[0]["network/gain"].copy()
     kept = step.state()[0]
     step(*batch(), 0)
