@@ -1,1 +1,75 @@
-"""RVRT and RVRT Light in MindSpore: networks, trainer, evaluator, inference."""
+"""RVRT and RVRT Light in MindSpore: networks, trainer, evaluator, inference.
+
+>>> import rvrt
+>>> network = rvrt.build_network(rvrt.PRESETS["rvrt"])
+
+Importing this loads no MindSpore: a name's module is loaded when the name is used. Import it before
+mindspore where a GPU is to be used by the CUDA libraries of the extra [cuda11].
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from rvrt.runtime.first_import import watch
+from vimeo_tools import __version__
+from vimeo_tools.errors import missing_extra
+
+if TYPE_CHECKING:
+    from rvrt.config.network import MODEL_PRESETS as PRESETS
+    from rvrt.config.training import TrainConfig
+    from rvrt.evaluation.evaluator import evaluate
+    from rvrt.models import NETWORKS, Network, build_network
+    from rvrt.training.losses import LOSSES
+    from rvrt.training.trainer import Trainer
+    from rvrt.weights.checkpoint import load_network, save_network
+
+# Where each public name lives.
+_HOMES = {
+    "NETWORKS": "models.NETWORKS",
+    "Network": "models.Network",
+    "PRESETS": "config.network.MODEL_PRESETS",
+    "build_network": "models.build_network",
+    "load_network": "weights.checkpoint.load_network",
+    "save_network": "weights.checkpoint.save_network",
+    "evaluate": "evaluation.evaluator.evaluate",
+    "Trainer": "training.trainer.Trainer",
+    "TrainConfig": "config.training.TrainConfig",
+    "LOSSES": "training.losses.LOSSES",
+}
+
+__all__ = [
+    "__version__",
+    "NETWORKS",
+    "Network",
+    "PRESETS",
+    "build_network",
+    "load_network",
+    "save_network",
+    "evaluate",
+    "Trainer",
+    "TrainConfig",
+    "LOSSES",
+]
+
+watch()
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home, _, inside = _HOMES[name].rpartition(".")
+    try:
+        value = getattr(importlib.import_module(f"{__name__}.{home}"), inside)
+    except ModuleNotFoundError as error:
+        message = missing_extra(error, f"{__name__}.{name}")
+        if message is None:
+            raise
+        raise ModuleNotFoundError(message, name=error.name) from None
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

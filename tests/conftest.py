@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import rvrt  # noqa: F401  before any module imports mindspore
 from vimeo_tools.data.png import FrameSize
 from vimeo_tools.data.septuplets import SPLITS, split_list_path, write_split_lists
 from vimeo_tools.preparation.synthetic import synthesize

@@ -78,7 +78,7 @@ def offered(folders: list[str] | None = None) -> Iterator[None]:
     Nothing is done where CUDA_HOME names one already, and where libraries or the driver are
     missing. `folders` are searched instead of sys.path.
     """
-    if os.environ.get("CUDA_HOME") or "mindspore" in sys.modules or missing(folders):
+    if os.environ.get("CUDA_HOME") or missing(folders):
         yield
         return
     # kernels for newer cards are compiled from PTX: only those that are used

@@ -1,4 +1,4 @@
-"""Where and how networks run. Import this before MindSpore runs its first operation."""
+"""Where and how networks run: what depends on the target is decided here."""
 
 from __future__ import annotations
 
@@ -7,18 +7,12 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-# The newest instruction set that oneDNN may use, read once. On newer processors it otherwise falls
-# back to slow reference kernels for convolutions; these networks have none and gain from AVX-512.
-os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX512_CORE")
-
-from rvrt.runtime import cuda_libraries
-
-with cuda_libraries.offered():
-    import mindspore as ms
+import mindspore as ms
 from mindspore import ops
 
 from rvrt.config.network import Execution
 from rvrt.errors import ConfigError
+from rvrt.runtime import cuda_libraries
 
 TARGETS = ("CPU", "GPU", "Ascend")
 _WORKERS = ("ActorThread", "KernelThread")  # how MindSpore calls its threads
@@ -99,7 +93,7 @@ def _why_not(target: str) -> str:
     if os.environ.get("CUDA_HOME"):
         return "CUDA_HOME is set: it must hold a CUDA 11 with bin/nvcc, and cuDNN 8 be found"
     return cuda_libraries.missing() or (
-        "MindSpore did not take the CUDA libraries: import rvrt.runtime.device before mindspore"
+        "MindSpore did not take the CUDA libraries: import rvrt before mindspore"
     )
 
 

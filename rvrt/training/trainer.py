@@ -30,7 +30,7 @@ from rvrt.training.run_folder import claimed
 from rvrt.training.state import Checkpoints, TrainState
 from rvrt.training.step import StepResult, TrainStep
 from rvrt.training.validation import ValidationResult, validate
-from rvrt.weights.checkpoint import Record, load_arrays, load_spynet, read_arrays, save_weights
+from rvrt.weights.checkpoint import load_arrays, load_spynet, read_arrays, save_network
 
 _CHECKPOINTS, _SHEETS = "checkpoints", "sheets"
 _BEST, _LAST = "best.safetensors", "last.safetensors"
@@ -254,8 +254,7 @@ class Trainer:
         return self._network if self._average is None else self._average
 
     def _export(self, name: str) -> None:
-        arrays = {p.name: p.asnumpy() for p in self._shown.get_parameters()}
-        save_weights(self._folder / name, arrays, Record(self._config.model, "rvrt"))
+        save_network(self._folder / name, self._shown, self._config.model)
 
     def _save(self, done: int) -> None:
         arrays, counters = self._step.state()

@@ -247,12 +247,31 @@ def load_arrays(network: nn.Cell, arrays: Arrays, source: object, only: str = ""
         raise CheckpointError(f"{source}: MindSpore did not load {len(left)}: {_first(left)}")
 
 
-def load_network(path: Path, execution: Execution | None = None) -> tuple[nn.Cell, NetworkConfig]:
+def save_network(path: str | Path, network: nn.Cell, config: NetworkConfig) -> None:
+    """Write a network's weights and its config, whole or not at all; `load_network` reads them.
+
+    Args:
+        path: ends in .safetensors or .ckpt.
+        network: as `rvrt.models.build_network` made it of `config`.
+        config: recorded in the file.
+
+    Raises:
+        CheckpointError: another suffix.
+        OutputError: the file cannot be written.
+    """
+    arrays = {parameter.name: parameter.asnumpy() for parameter in network.get_parameters()}
+    save_weights(Path(path), arrays, Record(config, "rvrt"))
+
+
+def load_network(
+    path: str | Path, execution: Execution | None = None
+) -> tuple[nn.Cell, NetworkConfig]:
     """The network that a weights file of this package describes, filled with its weights.
 
     Raises:
         CheckpointError: as `read_arrays` and `load_arrays`, or the file was not made here.
     """
+    path = Path(path)
     if path.suffix in (".pth", ".pt"):
         raise CheckpointError(
             f"{path}: PyTorch's form; convert it first: rvrt-convert {path} "

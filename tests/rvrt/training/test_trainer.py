@@ -9,7 +9,7 @@ from rvrt.config.loading import load_config, override
 from rvrt.config.training import TRAIN_PRESETS
 from rvrt.errors import CheckpointError, ConfigError, TrainingError
 from rvrt.training.journal import read
-from rvrt.training.losses import charbonnier
+from rvrt.training.losses import LOSSES, charbonnier
 from rvrt.training.state import Checkpoints, read_state
 from rvrt.training.trainer import Trainer
 from rvrt.weights.checkpoint import load_network, read_arrays
@@ -173,7 +173,7 @@ def test_bad_steps_in_a_row_end_the_training(drawn, tmp_path, monkeypatch):
         calls.append(len(calls))
         return charbonnier(restored, gt) * (math.nan if calls[-1] in (1, 3, 4) else 1.0)
 
-    monkeypatch.setattr("rvrt.training.step.charbonnier", sometimes_nan)
+    monkeypatch.setitem(LOSSES, "charbonnier", sometimes_nan)
     config = tiny_config(
         drawn,
         train={"steps": 9, "max_bad_steps": 2},
@@ -272,3 +272,29 @@ def test_rvrt_trains_with_its_flow_frozen_and_then_not(tmp_path):
         np.testing.assert_array_equal(frozen[f"network/{name}"], given[name])
     moved = [n for n in flow if not np.array_equal(trained[f"network/{n}"], given[n])]
     assert len(moved) > 50, sorted(set(flow) - set(moved))
+
+
+def test_a_state_of_the_former_rule_is_read_and_said_to_be_so(drawn, tmp_path):
+    """States were written without a rule when Adam's epsilon came before the correction."""
+    fit(tiny_config(drawn, train={"steps": 1}), tmp_path / "run")
+    state = read_state(tmp_path / "run" / LATEST.format(1))
+    record = {key: value for key, value in state.record.items() if key != "rule"}
+    Checkpoints(tmp_path / "run" / "checkpoints", 1).save(dataclasses.replace(state, record=record))
+    summary, said = fit(tiny_config(drawn, train={"steps": 2}), tmp_path / "run")
+    assert summary.last_step == 2
+    assert said[0] == "resumed after step 1" and "former rule" in said[1]
+    _, said = fit(tiny_config(drawn, train={"steps": 3}), tmp_path / "run")
+    assert said == ["resumed after step 2"]
+
+
+def test_a_loss_of_ones_own_is_chosen_by_name(drawn, tmp_path, monkeypatch):
+    monkeypatch.setitem(LOSSES, "mine", lambda restored, gt: charbonnier(restored, gt) + 7)
+    config = tiny_config(drawn, train={"steps": 1, "loss": "mine"}, journal={"every": 1})
+    fit(config, tmp_path / "run")
+    assert read(tmp_path / "run")[-1]["loss"] > 7
+
+
+def test_an_unknown_loss_ends_before_anything_is_written(drawn, tmp_path):
+    with pytest.raises(ConfigError, match="expected one of charbonnier"):
+        fit(tiny_config(drawn, train={"loss": "l3"}), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
