@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from rvrt.config.sizes import rvrt_numbers, skeleton_numbers
@@ -238,18 +238,18 @@ class RVRTLightConfig(SkeletonConfig):
         )
 
 
-_DEBUG = {
-    "embed_dim": 24,
-    "window_size": (2, 4, 4),
-    "num_heads": (2, 2, 2),
-    "attention_heads": 4,
-}
+def _debug(published: RVRTConfig | RVRTLightConfig) -> RVRTConfig | RVRTLightConfig:
+    """The same network, small enough for a test or a demo."""
+    return replace(
+        published, embed_dim=24, window_size=(2, 4, 4), num_heads=(2, 2, 2), attention_heads=4
+    )
+
 
 MODEL_PRESETS: dict[str, NetworkConfig] = {
     "rvrt": RVRTConfig(),
     "rvrt-light": RVRTLightConfig(),
-    "rvrt-debug": RVRTConfig(**_DEBUG, deformable_groups=4),
-    "rvrt-light-debug": RVRTLightConfig(**_DEBUG),
+    "rvrt-debug": _debug(RVRTConfig(deformable_groups=4)),
+    "rvrt-light-debug": _debug(RVRTLightConfig()),
 }
 
 

@@ -67,7 +67,7 @@ class _Loader(yaml.SafeLoader):
         return node
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
-        values = super().construct_mapping(node, deep=deep)
+        values: dict[Hashable, Any] = super().construct_mapping(node, deep=deep)
         if len(values) < len(node.value):
             raise _refused("a key is given twice", node)
         return values
@@ -75,7 +75,7 @@ class _Loader(yaml.SafeLoader):
     def construct_yaml_int(self, node: Any) -> int:
         if len(node.value) > _MAX_DIGITS:
             raise _refused(f"a number of more than {_MAX_DIGITS} digits", node)
-        return super().construct_yaml_int(node)
+        return int(super().construct_yaml_int(node))
 
 
 _Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)

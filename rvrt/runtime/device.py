@@ -128,4 +128,5 @@ def compile_graph(model: ms.nn.Cell) -> Callable[[ms.Tensor], ms.Tensor]:
     Loops are unrolled, so compiling takes minutes and much memory on a larger network.
     """
     ms.set_recursion_limit(10_000)  # the unrolled branches nest deeper than the default of 1,000
-    return ms.jit(model.construct)
+    compiled: Callable[[ms.Tensor], ms.Tensor] = ms.jit(model.construct)
+    return compiled

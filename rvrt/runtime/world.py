@@ -80,5 +80,6 @@ def _name_the_dead(world: World) -> None:
     message = f"Error: rank {world.rank} of {world.size} was killed; memory may have run out"
     script = 'read -r word || echo "$0" >&2'
     watch = subprocess.Popen(["sh", "-c", script, message], stdin=subprocess.PIPE)
-    os.register_at_fork(after_in_child=watch.stdin.close)  # a data worker must not hold it open
+    if watch.stdin:
+        os.register_at_fork(after_in_child=watch.stdin.close)  # no data worker must hold it open
     atexit.register(watch.communicate, b"done\n")

@@ -24,7 +24,7 @@ def _change_one(
     moment1: Parameter,
     moment2: Parameter,
     gradient: Tensor,
-) -> bool:
+) -> Tensor:
     done = kernel(parameter, moment1, moment2, power1, power2, rate, beta1, beta2, eps, gradient)
     return ops.depend(True, done)
 
@@ -64,7 +64,7 @@ class Adam(nn.Cell):
         self.each = ops.HyperMap()
 
     @jit
-    def construct(self, rate: Tensor, *gradients: Tensor) -> bool:
+    def construct(self, rate: Tensor, *gradients: Tensor) -> Tensor:
         """One step at `rate`, a float32 scalar; the gradients as `parameters`. Compiled whole."""
         beta1, beta2 = self.betas
         power1, power2 = self.beta1_power * beta1, self.beta2_power * beta2

@@ -15,6 +15,7 @@ from rvrt.evaluation.protocol import CENTRE
 from rvrt.runtime.world import World
 from rvrt.training.validation import ValidationClip
 from vimeo_tools import imresize
+from vimeo_tools.degradations import choose_degradation
 from vimeo_tools.feed.augment import AugmentConfig
 from vimeo_tools.feed.dataset import SeptupletSource, Training, create_dataset, open_septuplets
 from vimeo_tools.running.jobs import available_workers
@@ -39,9 +40,8 @@ def open_clips(data: DataConfig, clip_list: str, network: NetworkConfig) -> Sept
             f"{lq}: no such folder or database; make it with vimeo-prep --generate-lq, or have LQ "
             "frames made as GT is read: --set data.lq=null"
         )
-    source = open_septuplets(
-        gt, lq, root / clip_list, scale=network.upscale, convention=data.convention
-    )
+    made = choose_degradation("bicubic", convention=data.convention)
+    source = open_septuplets(gt, lq, root / clip_list, scale=network.upscale, degradation=made)
     if source.scale != network.upscale:
         raise TrainingError(
             f"{gt} is {source.scale} times as large as {lq}; the network enlarges to "

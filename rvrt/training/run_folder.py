@@ -27,7 +27,7 @@ class _ConfigRecord(Record):
         object.__setattr__(self, "_text", to_yaml(config))
 
     def text(self) -> str:
-        return self._text  # type: ignore[attr-defined]
+        return str(self._text)  # type: ignore[attr-defined]
 
     def read(self, folder: Path) -> Mapping[str, Any] | None:
         path = folder / CONFIG

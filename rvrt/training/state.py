@@ -77,9 +77,9 @@ class Checkpoints:
             except CheckpointError as error:
                 damaged.append(error)
                 continue
-            for bad, error in zip(reversed(paths), damaged, strict=False):
+            for bad, reason in zip(reversed(paths), damaged, strict=False):
                 bad.replace(bad.with_name(f"{bad.name}.damaged"))
-                say(f"{error}; set aside as {bad.name}.damaged, and the one before is used")
+                say(f"{reason}; set aside as {bad.name}.damaged, and the one before is used")
             return state
         if paths:
             raise CheckpointError(

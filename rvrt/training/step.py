@@ -184,7 +184,7 @@ class TrainStep:
         if factor != 1:
             gradients = [g * factor for g in gradients]
         self._optimiser.update(gradients, step)
-        if self._ema:
-            keep = self._loop.ema
+        if self._loop.ema is not None:
+            new = 1 - self._loop.ema
             for mean, weight in zip(self._ema, self._network.get_parameters(), strict=True):
-                ops.assign(mean, mean + (weight - mean) * (1 - keep))
+                ops.assign(mean, mean + (weight - mean) * new)
