@@ -18,6 +18,8 @@ PUBLIC = [
 
 @pytest.mark.parametrize("name", PUBLIC)
 def test_public_names_are_there(name):
+    if name == "create_dataset":
+        pytest.importorskip("mindspore")
     value = getattr(vimeo_tools, name)
     assert name in vimeo_tools.__all__
     assert name in dir(vimeo_tools)
