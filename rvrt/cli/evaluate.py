@@ -6,15 +6,16 @@ import platform
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from rvrt.cli.options import DEVICE, DTYPE, PATH, PLUGIN, VERSION, message_for_errors
 from rvrt.config.network import MODEL_PRESETS
 from rvrt.errors import EvaluationError
-from rvrt.evaluation.evaluator import Job, Restorer, evaluate, unmeasured
+from rvrt.evaluation.evaluator import Job, evaluate, unmeasured
 from rvrt.evaluation.groups import find_groups, read_groups
+from rvrt.evaluation.protocol import Protocol
 from rvrt.evaluation.report.page import write_report
 from rvrt.evaluation.results_table import results_table
 from rvrt.evaluation.sequences import (
@@ -24,14 +25,21 @@ from rvrt.evaluation.sequences import (
     open_septuplets_at,
     open_vimeo,
 )
-from rvrt.restoration.restore import GRID
-from rvrt.restoration.tiling import MANY_FRAMES
+from rvrt.evaluation.summary import Facts, NetworkRun, Settings, Weights
+from rvrt.restoration.frames import Padding
+from rvrt.restoration.tiling import GRID, MANY_FRAMES
 from vimeo_tools.cli.options import parse_shard
 from vimeo_tools.data.septuplets import SPLITS
 from vimeo_tools.resize.matlab import CONVENTIONS, Convention
 from vimeo_tools.running.jobs import available_workers
 
+if TYPE_CHECKING:
+    from rvrt.restoration.network import OpenNetwork
+    from rvrt.restoration.restorer import Restorer
+
 _NO_WEIGHTS = "none"
+# Figures are compared with the authors', so frames grow as in their test program.
+_PADDING: Padding = "authors"
 
 
 def _parse_groups(_ctx: object, _option: object, values: tuple[str, ...]) -> dict[str, Path]:
@@ -63,7 +71,8 @@ class _Choices:
     gt: Path | None
     lq: Path | None
     clip_list: Path | None
-    protocol: str | None
+    protocol: Protocol | None
+    scale: int | None
     convention: Convention | None
     tile: int | None
     tile_frames: int
@@ -110,6 +119,12 @@ class _Choices:
     "--convention",
     type=click.Choice(list(CONVENTIONS)),
     help="How LQ frames are made where there are none; see vimeo-prep.  [default: double]",
+)
+@click.option(
+    "--scale",
+    type=click.IntRange(2),
+    help="How many times smaller LQ frames are.  [default: what the network enlarges; without one, "
+    "that of the frames that are there, or 4]",
 )
 @click.option(
     "--baseline",
@@ -178,19 +193,18 @@ def main(
     """
     with message_for_errors():
         choices = _Choices(weights=None if str(weights) == _NO_WEIGHTS else weights, **options)
-        sequences = _open(choices)
+        _check(choices)
+        network = _open_network(choices)
+        sequences = _open_sequences(choices, network)
         if choices.data is not None:
             groups = find_groups(choices.data) | groups
         group_of = read_groups(groups, sequences.keys)
         keys = sequences.keys[::every_nth][:limit]
-        restorer, described = _load(choices)
-        settings = _settings(choices, sequences, described)
-        facts = _facts(choices, sequences, described)
-        facts["settings"] = {**settings, "every_nth": every_nth, "limit": limit}
-        job = Job(
-            output_dir, sequences, keys, group_of, settings, facts, shard, choices.save_images
-        )
-        results = evaluate(job, restorer)
+        settings = _settings(choices, sequences, network)
+        chosen = {**settings.to_json(), "every_nth": every_nth, "limit": limit}
+        facts = _facts(choices, sequences, network, chosen)
+        job = Job(output_dir, sequences, keys, group_of, settings, facts, shard)
+        results = evaluate(job, _restorer(choices, network))
         if results is None:
             click.echo(
                 f"{output_dir}: part {shard[0]} of {shard[1]} is done, {unmeasured(job)} sequences "
@@ -200,100 +214,110 @@ def main(
         report = write_report(output_dir)
     for line in results_table(results):
         click.echo(line)
-    if results["nan_frames"]:
+    if results.nan_frames:
         click.echo(
-            f"{results['nan_frames']} of {results['frames']} restored frames hold NaN or infinity; "
+            f"{results.nan_frames} of {results.frames} restored frames hold NaN or infinity; "
             "means over them are NaN",
             err=True,
         )
     click.echo(f"to look at: {report}")
 
 
-def _open(choices: _Choices) -> SequenceSet:
-    sequences = _open_source(choices, choices.protocol or "centre", choices.convention or "double")
-    if choices.convention and not sequences.lq_is_made:
-        raise EvaluationError(
-            f"--convention {choices.convention}: LQ frames are there already, in "
-            f"{sequences.source['lq']}; to make others, give --gt without --lq"
-        )
-    return sequences
-
-
-def _open_source(choices: _Choices, protocol: str, convention: Convention) -> SequenceSet:
+def _check(choices: _Choices) -> None:
+    """What contradicts itself, before a network is loaded."""
     if (choices.data is None) == (choices.gt is None):
         raise EvaluationError("give either --data vimeo_septuplet, or --gt FOLDER and --lq FOLDER")
-    if choices.data is not None:
-        if choices.lq is not None or choices.clip_list is not None:
-            raise EvaluationError("--lq and --list go with --gt; --data brings its own")
-        return open_vimeo(choices.data, choices.split, protocol, convention)
-    if holds_septuplets(choices.gt):
-        return open_septuplets_at(choices.gt, choices.lq, choices.clip_list, protocol, convention)
-    if choices.protocol == "centre" or choices.clip_list is not None:
-        raise EvaluationError(
-            f"{choices.gt}: holds no septuplets; --protocol centre and --list are for septuplets, "
-            "of other sequences all frames are measured"
-        )
-    return open_folders(choices.gt, choices.lq, convention)
+    if choices.data is not None and (choices.lq is not None or choices.clip_list is not None):
+        raise EvaluationError("--lq and --list go with --gt; --data brings its own")
+    if choices.weights is None and choices.preset:
+        raise EvaluationError(f"--preset {choices.preset} needs weights, not --weights none")
 
 
-def _load(choices: _Choices) -> tuple[Restorer | None, dict[str, Any] | None]:
+def _open_network(choices: _Choices) -> OpenNetwork | None:
     if choices.weights is None:
-        if choices.preset:
-            raise EvaluationError(f"--preset {choices.preset} needs weights, not --weights none")
-        return None, None
+        return None
     try:
-        from rvrt.evaluation.network import load_restorer
+        from rvrt.restoration.network import open_network
     except ModuleNotFoundError as error:
         raise EvaluationError(
             f"weights need {error.name}: pip install 'vimeo-tools[train]'; --weights none measures "
             "the baseline without it"
         ) from error
-
-    return load_restorer(
-        choices.weights,
-        choices.preset,
-        choices.target_device,
-        choices.dtype,
-        choices.tile,
-        choices.tile_frames,
-    )
+    network = open_network(choices.weights, choices.preset, choices.target_device, choices.dtype)
+    if choices.scale not in (None, network.config.upscale):
+        raise EvaluationError(
+            f"--scale {choices.scale}: the network enlarges {network.config.upscale} times"
+        )
+    return network
 
 
-def _settings(
-    choices: _Choices, sequences: SequenceSet, weights: dict[str, Any] | None
-) -> dict[str, Any]:
-    """What the measurement of a sequence depends on."""
-    settings: dict[str, Any] = {**sequences.source, "protocol": sequences.protocol}
-    settings["save_images"] = choices.save_images
-    if weights is not None:
-        settings["weights_sha256"] = weights["sha256"]
-        settings["device"] = choices.target_device
-        settings["dtype"] = choices.dtype
-        settings["tile"] = choices.tile
-        settings["tile_frames"] = choices.tile_frames
-    return settings
+def _restorer(choices: _Choices, network: OpenNetwork | None) -> Restorer | None:
+    if network is None:
+        return None
+    from rvrt.restoration.restorer import Cutting, Restorer
+
+    cutting = Cutting(choices.tile, choices.tile_frames, padding=_PADDING)
+    return Restorer(network.cell, cutting)
+
+
+def _open_sequences(choices: _Choices, network: OpenNetwork | None) -> SequenceSet:
+    scale = network.config.upscale if network else choices.scale
+    sequences = _open_source(choices, scale)
+    source = sequences.source
+    if choices.convention and source.lq is not None:
+        raise EvaluationError(
+            f"--convention {choices.convention}: LQ frames are there already, in {source.lq}; to "
+            "make others, give --gt without --lq"
+        )
+    return sequences
+
+
+def _open_source(choices: _Choices, scale: int | None) -> SequenceSet:
+    protocol, convention = choices.protocol or "centre", choices.convention or "double"
+    if choices.data is not None:
+        return open_vimeo(choices.data, choices.split, protocol, convention, scale)
+    assert choices.gt is not None
+    if holds_septuplets(choices.gt):
+        return open_septuplets_at(
+            choices.gt, choices.lq, choices.clip_list, protocol, convention, scale
+        )
+    if choices.protocol == "centre" or choices.clip_list is not None:
+        raise EvaluationError(
+            f"{choices.gt}: holds no septuplets; --protocol centre and --list are for septuplets, "
+            "of other sequences all frames are measured"
+        )
+    return open_folders(choices.gt, choices.lq, convention, scale)
+
+
+def _settings(choices: _Choices, sequences: SequenceSet, network: OpenNetwork | None) -> Settings:
+    run = None
+    if network is not None:
+        how = choices.target_device, choices.dtype, choices.tile, choices.tile_frames
+        run = NetworkRun(network.sha256, *how, _PADDING)
+    return Settings(sequences.source, sequences.protocol, choices.save_images, run)
 
 
 def _facts(
-    choices: _Choices, sequences: SequenceSet, weights: dict[str, Any] | None
-) -> dict[str, Any]:
-    """What stands in results.json beside settings and measurements."""
-    name = "bicubic" if weights is None else weights["preset"] or choices.weights.stem
-    folder = (choices.data or choices.gt).resolve().name
+    choices: _Choices,
+    sequences: SequenceSet,
+    network: OpenNetwork | None,
+    settings: dict[str, Any],
+) -> Facts:
+    folder = (choices.data or sequences.source.gt).resolve().name
     packages = ["vimeo-tools", "numpy", "scipy", "pillow"]
-    packages += ["mindspore"] if weights else []
-    cores = f"CPU, {available_workers()} cores"
-    return {
-        "title": f"{name} on {folder}" + (f" {choices.split}" if choices.data else ""),
-        "protocol": sequences.protocol,
-        "split": choices.split if choices.data else None,
-        "weights": weights,
-        "versions": {
+    packages += ["mindspore"] if network else []
+    on_cpu = network is None or choices.target_device == "CPU"
+    return Facts(
+        title=f"{network.name if network else 'bicubic'} on {folder}"
+        + (f" {choices.split}" if choices.data else ""),
+        protocol=sequences.protocol,
+        split=choices.split if choices.data else None,
+        weights=Weights(str(network.path), network.sha256, network.preset) if network else None,
+        versions={
             "python": platform.python_version(),
             **{package: version(package) for package in packages},
         },
-        "device": cores
-        if weights is None or choices.target_device == "CPU"
-        else choices.target_device,
-        "published": sequences.published,
-    }
+        device=f"CPU, {available_workers()} cores" if on_cpu else choices.target_device,
+        published=sequences.published,
+        settings=settings,
+    )

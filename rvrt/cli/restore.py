@@ -66,20 +66,17 @@ def main(
     with message_for_errors():
         if weights is None:
             raise click.ClickException(_NO_WEIGHTS)
-        from rvrt.restoration.restore import Job, flow_pixels, restore, tile_memory
-        from rvrt.restoration.windowed import WindowedNetwork
-        from rvrt.runtime import device
-        from rvrt.weights.checkpoint import load_network
+        from rvrt.restoration.network import open_network
+        from rvrt.restoration.restore import Job, restore
+        from rvrt.restoration.restorer import Cutting, Restorer
 
         limit = _free_memory() if max_memory is None else max_memory * 2**30
-        exact_rate = Fraction(rate).limit_denominator(1001)
-        job = Job(source, target, weights, limit, sound, exact_rate, tile_frames)
-        device.use(target_device)
-        device.check_dtype(dtype)
-        network, config = load_network(weights, device.execution(target_device, dtype=dtype))
-        network.set_train(False)
-        run = WindowedNetwork(network, flow_pixels(limit))
-        done = restore(job, run, config, tile_memory(config))
+        job = Job(source, target, weights, sound, Fraction(rate).limit_denominator(1001))
+        network = open_network(weights, target=target_device, dtype=dtype)
+        cutting = Cutting(
+            tile_frames=tile_frames, max_memory=limit, padding="least", scratch=job.folder
+        )
+        done = restore(job, Restorer(network.cell, cutting))
     found = f", {done.found} were there already" if done.found else ""
     click.echo(f"{target}: {done.restored} frames restored{found}")
 

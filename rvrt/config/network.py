@@ -74,6 +74,12 @@ class NetworkConfig:
         return None
 
     @property
+    def multiples(self) -> _Triple:
+        """Frames, rows and columns that the authors' test program extends sequences to multiples
+        of: the attention's window."""
+        return (2, 1, 1)
+
+    @property
     def has_flow(self) -> bool:
         """Whether a part of it computes optical flow."""
         return bool(self.flow_prefix)
@@ -158,6 +164,11 @@ class SkeletonConfig(NetworkConfig):
             0 < self.layer_norm_eps < 1e-2,
             f"layer_norm_eps={self.layer_norm_eps}: expected a number between 0 and 0.01",
         )
+
+    @property
+    def multiples(self) -> _Triple:
+        """See NetworkConfig."""
+        return self.window_size
 
     @property
     def attention_dim(self) -> int:

@@ -1,6 +1,8 @@
 """Sequences restored and measured one by one; stopped and resumed at any of them.
 
-evaluate -> measure_sequence -> Restorer -> metrics -> results
+    evaluate: measured -> Restorer -> metrics -> records, then the summary
+
+No MindSpore: the baseline is measured without it.
 """
 
 from __future__ import annotations
@@ -8,119 +10,42 @@ from __future__ import annotations
 import itertools
 import math
 import shutil
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rvrt.errors import EvaluationError
 from rvrt.evaluation.metrics import Scores, measure
-from rvrt.evaluation.protocol import fold, mirror, quantise
 from rvrt.evaluation.results import (
     RecordFile,
     SequenceRecord,
     mean_scores,
     read_records,
     record_of,
-    summarise,
     worst_and_best,
     write_results,
 )
 from rvrt.evaluation.sequences import Sequence, SequenceSet
+from rvrt.evaluation.summary import Facts, Results, Settings, summarise
+from rvrt.restoration.frames import to_uint8
 from rvrt.restoration.media import save_picture
-from rvrt.restoration.restore import GRID, padded_clip
-from rvrt.restoration.tiling import (
-    MANY_FRAMES,
-    TIME_OVERLAP,
-    TIME_STEP,
-    Picture,
-    Run,
-    Span,
-    TilePlan,
-    restored_frames,
-    split_axis,
-)
+from rvrt.restoration.tiling import Picture
 from vimeo_tools import imresize
-from vimeo_tools.data.pictures import ArraySequence, Frame, FrameSource
+from vimeo_tools.data.pictures import Frame
 from vimeo_tools.running.atomic import remove_parts
 from vimeo_tools.running.folders import refuse_overlap, taken
 from vimeo_tools.running.jobs import shard
 from vimeo_tools.running.progress import progress
 
+if TYPE_CHECKING:
+    from rvrt.restoration.restorer import Restorer
+
 PICTURES_OF_EACH_END = 5
 _PICTURES = "pictures"
 _IMAGES = "images"
-
-
-@dataclass
-class Restorer:
-    """A network, how its input is cut, and how long it took.
-
-    Attributes:
-        run: the network on a window of a clip.
-        scale: of the network.
-        smallest_side: rows and columns that smaller frames are padded to.
-        tile: side of tiles in LQ pixels, which overlap by 32; None for whole frames.
-        tile_frames: frames seen at once, at most; spans of time overlap by 4.
-        peak_memory: gives the bytes that were in use at most, so far.
-        seconds: spent in the network so far.
-    """
-
-    run: Run
-    scale: int
-    smallest_side: int = 1
-    tile: int | None = None
-    tile_frames: int = MANY_FRAMES
-    peak_memory: Callable[[], int] = int
-    seconds: float = field(default=0, init=False)
-
-    def restore(self, sequence: Sequence) -> Iterator[Picture]:
-        """The measured frames: (3, H, W) float32, neither clamped nor rounded.
-
-        Raises:
-            EvaluationError: GT is not as large as what the network makes.
-        """
-        if sequence.scale != self.scale:
-            raise EvaluationError(
-                f"{sequence.key}: GT is {sequence.scale} times as large as LQ, the network "
-                f"enlarges {self.scale} times"
-            )
-        if not sequence.mirrored:
-            return self._frames(sequence.lq)
-        lq = sequence.lq.read(0, len(sequence.lq.names))
-        folded = fold(np.stack(list(self._frames(ArraySequence(mirror(lq))))))
-        return (folded[index] for index in sequence.measured)
-
-    def _frames(self, lq: FrameSource) -> Iterator[Picture]:
-        frames, side = len(lq.names), self.smallest_side
-        height, width = max(lq.height, side), max(lq.width, side)
-        plan = TilePlan(
-            split_axis(frames + frames % TIME_STEP, self.tile_frames, TIME_OVERLAP, TIME_STEP),
-            split_axis(height, self.tile or height, GRID, GRID),
-            split_axis(width, self.tile or width, GRID, GRID),
-        )
-
-        def read(start: int, stop: int) -> Picture:
-            return padded_clip(lq, start, stop, side)
-
-        restored = restored_frames(
-            self._timed, read, plan, self.scale, range(frames), _zeros, lambda: None
-        )
-        for _, picture in restored:
-            yield picture[:, : self.scale * lq.height, : self.scale * lq.width]
-
-    def _timed(self, clip: Picture, rows: Span, columns: Span) -> Picture:
-        started = time.perf_counter()
-        restored = self.run(clip, rows, columns)
-        self.seconds += time.perf_counter() - started
-        return restored
-
-
-def _zeros(shape: tuple[int, ...]) -> Picture:
-    return np.zeros(shape, np.float32)
 
 
 @dataclass(frozen=True)
@@ -148,16 +73,34 @@ class Comparison:
                 save_picture(folder / f"{name}.png", frame)
 
 
+def restored_frames(sequence: Sequence, restorer: Restorer) -> Iterable[Picture]:
+    """The measured frames: (3, H, W) float32, neither clamped nor rounded.
+
+    Raises:
+        EvaluationError: GT is not as large as what the network makes.
+    """
+    if sequence.scale != restorer.scale:
+        raise EvaluationError(
+            f"{sequence.key}: GT is {sequence.scale} times as large as LQ, the network "
+            f"enlarges {restorer.scale} times"
+        )
+    if sequence.mirrored:
+        return restorer.restore_mirrored(sequence.lq)[list(sequence.measured)]
+    return (picture for _, picture in restorer.restore(sequence.lq, sequence.measured))
+
+
 def compare_frames(sequence: Sequence, restorer: Restorer | None) -> Iterator[Comparison]:
     """Restore a sequence and measure it, frame by frame."""
-    restored = itertools.repeat(None) if restorer is None else restorer.restore(sequence)
+    restored: Iterable[Picture | None] = itertools.repeat(None)
+    if restorer is not None:
+        restored = restored_frames(sequence, restorer)
     for place, (index, picture) in enumerate(zip(sequence.measured, restored, strict=False)):
         lq, gt = sequence.lq.read(index, index + 1)[0], sequence.gt.read(place, place + 1)[0]
         bicubic = imresize(lq, sequence.scale)
         ours, scores = None, None
         if picture is not None:
             # NaN is shown as black and infinity as white; the scores say what was there.
-            ours = quantise(np.nan_to_num(picture)).transpose(1, 2, 0)
+            ours = to_uint8(np.nan_to_num(picture))
             finite = bool(np.isfinite(picture).all())
             scores = measure(ours, gt) if finite else Scores(*[math.nan] * 4)
         name = f"im{index + 1}" if sequence.mirrored else sequence.gt.names[place]
@@ -210,27 +153,29 @@ class Job:
         sequences: where sequences come from.
         keys: those to measure.
         groups: the group of a key, for those that have one.
-        settings: JSON-like; what every measurement depends on.
-        facts: JSON-like; what else stands in results.json.
+        settings: what every measurement depends on.
+        facts: what else stands in results.json.
         shard: (i, n): measure part i of n, from 1.
-        save_images: keep all restored frames.
     """
 
     output: Path
     sequences: SequenceSet
     keys: list[str]
     groups: dict[str, str]
-    settings: dict[str, Any]
-    facts: dict[str, Any]
+    settings: Settings
+    facts: Facts
     shard: tuple[int, int] = (1, 1)
-    save_images: bool = False
 
     def pictures(self, key: str) -> Path:
         """Where the comparison of a sequence lies."""
         return self.output / _PICTURES / key.replace("/", "_")
 
+    def images(self, key: str) -> Path | None:
+        """Where all restored frames of a sequence are kept, if they are."""
+        return self.output / _IMAGES / key if self.settings.save_images else None
 
-def evaluate(job: Job, restorer: Restorer | None) -> dict[str, Any] | None:
+
+def evaluate(job: Job, restorer: Restorer | None) -> Results | None:
     """Measure what is not measured yet; with all measured, write the results.
 
     Returns:
@@ -241,8 +186,9 @@ def evaluate(job: Job, restorer: Restorer | None) -> dict[str, Any] | None:
         OutputError: the output is of other settings, not ours, or cannot be written.
         VimeoToolsError: a frame cannot be read.
     """
-    refuse_overlap(job.output, *job.sequences.folders)
-    with taken(job.output, record_of(job.settings), shared=True, part=job.shard):
+    refuse_overlap(job.output, *job.sequences.source.folders)
+    record = record_of(job.settings.to_json())
+    with taken(job.output, record, shared=True, part=job.shard):
         _measure_missing(job, restorer)
         return _finish(job, restorer)
 
@@ -253,18 +199,24 @@ def _measure_missing(job: Job, restorer: Restorer | None) -> None:
     mine = shard(job.keys, *job.shard)
     missing = [key for key in mine if key not in known]
     with progress(len(mine), "sequence", done=len(mine) - len(missing)) as bar:
-        for key in missing:
-            images = job.output / _IMAGES / key if job.save_images else None
-            for folder in (images, job.pictures(key)):
-                if folder is not None:
-                    remove_parts(folder)  # of a run that was killed at this sequence
-            record, middle = measure_sequence(job.sequences.read(key), restorer, images)
-            known[key] = record
-            if key in worst_and_best(known.values(), PICTURES_OF_EACH_END):
-                middle.save(job.pictures(key))
+        for record, middle in measured(job, missing, restorer):
+            known[record.key] = record
+            if record.key in worst_and_best(known.values(), PICTURES_OF_EACH_END):
+                middle.save(job.pictures(record.key))
             file.append(record)
-            bar.set_postfix_str(f"{key} {record.main['psnr_y']:.2f} dB")
+            bar.set_postfix_str(f"{record.key} {record.main['psnr_y']:.2f} dB")
             bar.update()
+
+
+def measured(
+    job: Job, keys: Iterable[str], restorer: Restorer | None
+) -> Iterator[tuple[SequenceRecord, Comparison]]:
+    """Sequences measured one after another, see `measure_sequence`."""
+    for key in keys:
+        for folder in (job.images(key), job.pictures(key)):
+            if folder is not None:
+                remove_parts(folder)  # of a run that was killed at this sequence
+        yield measure_sequence(job.sequences.read(key), restorer, job.images(key))
 
 
 def unmeasured(job: Job) -> int:
@@ -272,14 +224,14 @@ def unmeasured(job: Job) -> int:
     return len(set(job.keys) - read_records(job.output).keys())
 
 
-def _finish(job: Job, restorer: Restorer | None) -> dict[str, Any] | None:
+def _finish(job: Job, restorer: Restorer | None) -> Results | None:
     known = read_records(job.output)
     if not set(job.keys) <= known.keys():
         return None
     records = [known[key] for key in job.keys]
     _complete_pictures(job, restorer, records)
-    results = {**job.facts, **summarise(records, job.groups)}
-    write_results(job.output, results, records, job.groups)
+    results = summarise(job.facts, records, job.groups)
+    write_results(job.output, results.to_json(), records, job.groups)
     return results
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import correlate1d
+from scipy.ndimage import correlate1d  # type: ignore[import-untyped]
 
 from rvrt.errors import MetricError
 
@@ -50,7 +50,8 @@ def luma(rgb: Picture) -> NDArray[np.float64]:
     # The channels one after another: a matrix product could add in another order.
     weighted = [weight * rgb[..., c].astype(np.float64) for c, weight in enumerate(_LUMA_WEIGHTS)]
     y = sum(weighted) / _PEAK + _LUMA_OFFSET
-    return ((y / _PEAK).astype(np.float32) * np.float32(_PEAK)).astype(np.float64)
+    kept: NDArray[np.float64] = np.asarray(y / _PEAK, np.float32) * np.float32(_PEAK)
+    return kept.astype(np.float64)
 
 
 def psnr(a: Picture, b: Picture) -> float:
@@ -94,10 +95,11 @@ def ssim(a: Picture, b: Picture) -> float:
         raise MetricError(
             f"pictures of shape {a.shape}: SSIM needs (H, W) or (H, W, C) from {side}"
         )
-    a, b = a.astype(np.float64), b.astype(np.float64)
-    mean_a, mean_b = _blur(a), _blur(b)
-    variances = _blur(a * a) - mean_a**2 + _blur(b * b) - mean_b**2
-    covariance = _blur(a * b) - mean_a * mean_b
+    x: NDArray[np.float64] = a.astype(np.float64)
+    y: NDArray[np.float64] = b.astype(np.float64)
+    mean_a, mean_b = _blur(x), _blur(y)
+    variances = _blur(x * x) - mean_a**2 + _blur(y * y) - mean_b**2
+    covariance = _blur(x * y) - mean_a * mean_b
     similarity = (2 * mean_a * mean_b + _C1) * (2 * covariance + _C2)
     similarity /= (mean_a**2 + mean_b**2 + _C1) * (variances + _C2)
     return float(similarity.mean())

@@ -13,8 +13,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -115,43 +114,9 @@ def mean_scores(scores: Iterable[Mapping[str, float]]) -> Means:
     return {name: math.fsum(score[name] for score in scores) / len(scores) for name in METRICS}
 
 
-def summarise(records: Sequence[SequenceRecord], groups: Mapping[str, str]) -> dict[str, Any]:
-    """Means over sequences, and speed and memory: the part of results.json that is measured.
-
-    Args:
-        records: of all sequences, one or more.
-        groups: the group of a key, for those that have one.
-    """
-    members: dict[str, list[SequenceRecord]] = {name: [] for name in groups.values()}
-    for record in records:
-        if record.key in groups:
-            members[groups[record.key]].append(record)
-    seconds = [record.seconds for record in records if record.seconds is not None]
-    memory = [r.peak_memory_bytes for r in records if r.peak_memory_bytes is not None]
-    return {
-        "sequences": len(records),
-        "frames": sum(record.frames for record in records),
-        "nan_frames": sum(record.nan_frames for record in records),
-        "seconds_per_call": statistics.median(seconds) if seconds else None,
-        "peak_memory_bytes": max(memory, default=None),
-        "means": _means(records),
-        "groups": {
-            name: {"sequences": len(part), **_means(part)} for name, part in members.items() if part
-        },
-    }
-
-
-def _means(records: Sequence[SequenceRecord]) -> dict[str, Means | None]:
-    ours = [record.ours for record in records if record.ours is not None]
-    return {
-        "ours": mean_scores(ours) if ours else None,
-        "bicubic": mean_scores(record.bicubic for record in records),
-    }
-
-
 def write_results(
     folder: Path,
-    results: dict[str, Any],
+    results: Mapping[str, Any],
     records: Iterable[SequenceRecord],
     groups: Mapping[str, str],
 ) -> None:

@@ -3,34 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from rvrt.evaluation.results import METRICS
+from rvrt.evaluation.summary import Results
 
 _WIDTHS = (9, 9, 10, 10)
 
 
-def results_table(results: Mapping[str, Any]) -> Iterator[str]:
-    """Lines of text for what results.json holds: means, groups, published figures, speed."""
-    yield f"{results['title']}, protocol {results['protocol']}, means over sequences"
+def results_table(results: Results) -> Iterator[str]:
+    """Lines of text: means, groups, published figures, speed."""
+    facts = results.facts
+    yield f"{facts.title}, protocol {facts.protocol}, means over sequences"
     rows: dict[str, Mapping[str, float | None]] = {}
-    parts = {"all": {"sequences": results["sequences"], **results["means"]}, **results["groups"]}
-    for name, part in parts.items():
-        for kind in ("ours", "bicubic"):
-            if part[kind] is not None:
-                rows[f"{kind}, {name} ({part['sequences']})"] = part[kind]
-    for figures in results["published"]:
-        rows[f"published, {figures['protocol']}: {figures['name']}"] = figures
+    for name, part in {"all": results.whole, **results.groups}.items():
+        for kind, means in (("ours", part.ours), ("bicubic", part.bicubic)):
+            if means is not None:
+                rows[f"{kind}, {name} ({part.sequences})"] = dict(means)
+    for figures in facts.published:
+        scores = {metric: getattr(figures, metric) for metric in METRICS}
+        rows[f"published, {figures.protocol}: {figures.name}"] = scores
     width = max(map(len, rows))
     names = ("PSNR-Y", "SSIM-Y", "PSNR-RGB", "SSIM-RGB")
     yield " " * width + "".join(f"{name:>{w}}" for name, w in zip(names, _WIDTHS, strict=True))
-    for name, scores in rows.items():
-        cells = map(_cell, METRICS, map(scores.get, METRICS), _WIDTHS)
+    for name, row in rows.items():
+        cells = map(_cell, METRICS, map(row.get, METRICS), _WIDTHS)
         yield f"{name:<{width}}{''.join(cells)}".rstrip()
-    if results["seconds_per_call"] is not None:
+    if results.seconds_per_call is not None:
         yield (
-            f"{results['seconds_per_call']:.2f} s a sequence in the network (median), peak memory "
-            f"{results['peak_memory_bytes'] / 1e9:.1f} GB, {results['device']}"
+            f"{results.seconds_per_call:.2f} s a sequence in the network (median), peak memory "
+            f"{(results.peak_memory_bytes or 0) / 1e9:.1f} GB, {facts.device}"
         )
 
 

@@ -7,34 +7,33 @@ No MindSpore: the data and the metrics can be checked without it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rvrt.errors import EvaluationError
-from rvrt.evaluation.protocol import PUBLISHED_VIMEO, published_for
+from rvrt.evaluation.protocol import (
+    PROTOCOL_FRAMES,
+    PUBLISHED_VIMEO,
+    Protocol,
+    Published,
+    published_for,
+)
 from vimeo_tools import downscale
 from vimeo_tools.data.pictures import ArraySequence, Frame, FrameSource, PictureSequence
-from vimeo_tools.data.septuplets import (
-    CENTRE_FRAME,
-    FRAME_NUMBERS,
-    GT_FOLDER,
-    find_keys,
-    split_list_path,
-)
+from vimeo_tools.data.septuplets import GT_FOLDER, find_keys, split_list_path
 from vimeo_tools.errors import SettingsError
-from vimeo_tools.feed.samples import open_septuplets
+from vimeo_tools.feed.samples import open_sequences
 from vimeo_tools.preparation.pack import CONTENTS
 from vimeo_tools.resize.matlab import Convention
 from vimeo_tools.running.records import read_record
 
-SCALE = 4
-_MADE = "made from GT"
-_PROTOCOL_FRAMES = {"centre": (CENTRE_FRAME,), "all": FRAME_NUMBERS}
+_USUAL_SCALE = 4  # of LQ frames made without a network
+_TREE = re.compile(r"BIx([1-9][0-9]*)")
 
 
 @dataclass(frozen=True)
@@ -73,6 +72,39 @@ class Sequence:
             )
         return scale
 
+    def check_scale(self, wanted: int | None) -> None:
+        """Raise an EvaluationError if GT is not `wanted` times as large."""
+        if wanted not in (None, self.scale):
+            raise EvaluationError(
+                f"{self.key}: GT is {self.scale} times as large as LQ, asked for is scale {wanted}"
+            )
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """Where frames come from.
+
+    Attributes:
+        gt: of the true frames.
+        lq: of the small ones; None where they are made from GT as it is read.
+        convention: of bicubic that the small ones are made with; None where nobody has noted it.
+    """
+
+    gt: Path
+    lq: Path | None
+    convention: str | None
+
+    @property
+    def folders(self) -> list[Path]:
+        """What is read from."""
+        return [self.gt] if self.lq is None else [self.gt, self.lq]
+
+    def to_json(self) -> dict[str, str | None]:
+        """As in settings.json and results.json."""
+        if self.lq is None:
+            return {"gt": str(self.gt), "lq": f"made from GT, convention {self.convention}"}
+        return {"gt": str(self.gt), "lq": str(self.lq), "lq_convention": self.convention}
+
 
 @dataclass(frozen=True)
 class SequenceSet:
@@ -81,70 +113,63 @@ class SequenceSet:
     Attributes:
         keys: in order.
         read: a sequence by its key.
-        source: JSON-like; where the frames come from.
+        source: where the frames come from.
         protocol: "centre" or "all".
-        published: figures of others on this set, see `rvrt.evaluation.protocol`.
+        published: figures of others on this set.
     """
 
     keys: list[str]
     read: Callable[[str], Sequence]
-    source: dict[str, Any]
-    protocol: str
-    published: list[dict[str, Any]] = field(default_factory=list)
-
-    @property
-    def lq_is_made(self) -> bool:
-        """Whether LQ frames are made from GT as it is read."""
-        return str(self.source["lq"]).startswith(_MADE)
-
-    @property
-    def folders(self) -> list[Path]:
-        """What the frames are read from."""
-        names = ["gt"] if self.lq_is_made else ["gt", "lq"]
-        return [Path(self.source[name]) for name in names]
+    source: DataSource
+    protocol: Protocol
+    published: tuple[Published, ...] = ()
 
 
-class ShrunkReader:
+class ShrunkSequence:
     """LQ frames made from GT as they are read. See FrameSource."""
 
-    def __init__(self, gt: FrameSource, convention: Convention):
-        if gt.height % SCALE or gt.width % SCALE:
+    def __init__(self, gt: FrameSource, scale: int, convention: Convention) -> None:
+        if gt.height % scale or gt.width % scale:
             raise EvaluationError(
-                f"GT frames of {gt.width}x{gt.height}: no multiple of {SCALE}; crop them, or give "
+                f"GT frames of {gt.width}x{gt.height}: no multiple of {scale}; crop them, or give "
                 "the LQ frames with --lq"
             )
-        self._gt = gt
-        self._convention = convention
+        self._gt, self._scale, self._convention = gt, scale, convention
         self.names = gt.names
-        self.height, self.width = gt.height // SCALE, gt.width // SCALE
-        self.identity = [*gt.identity, convention]
+        self.height, self.width = gt.height // scale, gt.width // scale
+        self.identity = [*gt.identity, scale, convention]
 
     def read(self, start: int, stop: int) -> Frame:
         """See FrameSource."""
-        return np.stack([downscale(f, SCALE, self._convention) for f in self._gt.read(start, stop)])
+        frames = self._gt.read(start, stop)
+        return np.stack([downscale(frame, self._scale, self._convention) for frame in frames])
 
 
 def open_vimeo(
-    folder: Path, split: str, protocol: str = "centre", convention: Convention = "double"
+    folder: Path,
+    split: str,
+    protocol: Protocol = "centre",
+    convention: Convention = "double",
+    scale: int | None = None,
 ) -> SequenceSet:
     """A split of an unpacked `vimeo_septuplet`, or of one packed by `vimeo-prep pack-lmdb`.
 
     Args:
-        folder: holds the split's list, `sequences` or a GT database, and maybe `BIx4` or an LQ
-            database; without these LQ is made from GT as it is read.
+        folder: holds the split's list, `sequences` or a GT database, and maybe a tree such as
+            `BIx4` or an LQ database; without these LQ is made from GT as it is read.
         split: "train" or "test".
         protocol: "centre" or "all", the frames that are measured.
         convention: of LQ made here, see `vimeo_tools.downscale`.
+        scale: how many times smaller LQ is; None for that of the LQ frames that are there.
 
     Raises:
-        EvaluationError: the folder is missing or holds no GT.
+        EvaluationError: the folder is missing, holds no GT, or LQ trees of several scales.
         VimeoToolsError: as `open_septuplets_at`.
     """
     if not folder.is_dir():
         raise EvaluationError(f"{folder}: there is no such folder")
-    gt_names, lq_names = [GT_FOLDER, _database("gt-all", split)], ["BIx4", _database("lq", split)]
-    gt = _first_folder(folder, gt_names)
-    lq = _first_folder(folder, lq_names)
+    gt_names = [GT_FOLDER, _database("gt-all", split)]
+    gt, lq = _first_folder(folder, gt_names), _find_lq(folder, split, scale)
     if gt is None and protocol == "centre" and lq is not None:
         gt = _first_folder(folder, [_database("gt-centre", split)])
     if gt is None:
@@ -152,7 +177,21 @@ def open_vimeo(
             f"{folder}: holds neither {' nor '.join(gt_names)}; give an unpacked vimeo_septuplet, "
             "or other folders and databases with --gt and --lq"
         )
-    return open_septuplets_at(gt, lq, split_list_path(folder, split), protocol, convention)
+    clip_list = split_list_path(folder, split)
+    return open_septuplets_at(gt, lq, clip_list, protocol, convention, scale)
+
+
+def _find_lq(folder: Path, split: str, scale: int | None) -> Path | None:
+    """The tree of a scale, or of whichever there is; else the database."""
+    found = ((_TREE.fullmatch(path.name), path) for path in sorted(folder.iterdir()))
+    trees = {int(match[1]): path for match, path in found if match}
+    if scale is None and len(trees) > 1:
+        scale = _USUAL_SCALE if _USUAL_SCALE in trees else None
+        if scale is None:
+            names = ", ".join(path.name for path in trees.values())
+            raise EvaluationError(f"{folder}: holds {names}; say which with --scale")
+    tree = next(iter(trees.values()), None) if scale is None else trees.get(scale)
+    return tree or _first_folder(folder, [_database("lq", split)])
 
 
 def _database(content: str, split: str) -> str:
@@ -167,36 +206,42 @@ def open_septuplets_at(
     gt: Path,
     lq: Path | None,
     clip_list: Path | None,
-    protocol: str = "centre",
+    protocol: Protocol = "centre",
     convention: Convention = "double",
+    scale: int | None = None,
 ) -> SequenceSet:
-    """Septuplets of any folders or databases; see `vimeo_tools.feed.samples.open_septuplets`.
+    """Septuplets of any folders or databases; see `vimeo_tools.open_sequences`.
 
     Raises:
-        VimeoToolsError: as `open_septuplets`.
+        VimeoToolsError: as `open_sequences`.
     """
-    numbers = _PROTOCOL_FRAMES[protocol]
-    made = {"scale": SCALE, "convention": convention} if lq is None else {}
-    source = open_septuplets(gt, lq, clip_list, gt_numbers=numbers, **made)
+    source = open_sequences(
+        gt,
+        lq,
+        clip_list,
+        scale=scale,
+        convention=convention if lq is None else None,
+        gt_numbers=PROTOCOL_FRAMES[protocol],
+    )
     index_of = {key: index for index, key in enumerate(source.keys)}
 
     def read(key: str) -> Sequence:
         clip = source[index_of[key]]
         measured = tuple(number - 1 for number in source.gt_numbers)
-        return Sequence(key, _reader(clip.lq), _reader(clip.gt), measured, mirrored=True)
+        return Sequence(key, _in_memory(clip.lq), _in_memory(clip.gt), measured, mirrored=True)
 
     return SequenceSet(source.keys, read, _source(gt, lq, convention), protocol, PUBLISHED_VIMEO)
 
 
-def _reader(frames: NDArray[np.uint8]) -> ArraySequence:
+def _in_memory(frames: NDArray[np.uint8]) -> ArraySequence:
     return ArraySequence(np.ascontiguousarray(frames.transpose(0, 2, 3, 1)))
 
 
-def _source(gt: Path, lq: Path | None, convention: Convention) -> dict[str, Any]:
+def _source(gt: Path, lq: Path | None, convention: Convention) -> DataSource:
     if lq is None:
-        return {"gt": str(gt.resolve()), "lq": f"{_MADE}, convention {convention}"}
+        return DataSource(gt.resolve(), None, convention)
     recorded = (read_record(lq) or {}).get("convention")  # vimeo-prep says how it made the frames
-    return {"gt": str(gt.resolve()), "lq": str(lq.resolve()), "lq_convention": recorded}
+    return DataSource(gt.resolve(), lq.resolve(), recorded)
 
 
 def holds_septuplets(folder: Path) -> bool:
@@ -208,7 +253,10 @@ def holds_septuplets(folder: Path) -> bool:
 
 
 def open_folders(
-    gt: Path, lq: Path | None = None, convention: Convention = "double"
+    gt: Path,
+    lq: Path | None = None,
+    convention: Convention = "double",
+    scale: int | None = None,
 ) -> SequenceSet:
     """Pictures as FOLDER/sequence/frame.png, or FOLDER/frame.png for a single sequence.
 
@@ -219,6 +267,7 @@ def open_folders(
         lq: the same sequences with frames of the same names, or with x4 behind them; None to make
             LQ from GT as it is read.
         convention: of LQ made here, see `vimeo_tools.downscale`.
+        scale: how many times smaller LQ is; None for that of the LQ frames that are there.
 
     Raises:
         EvaluationError: a folder is missing or empty, or the sequences of both differ.
@@ -237,11 +286,14 @@ def open_folders(
     def read(key: str) -> Sequence:
         truth = PictureSequence(gt_folders[key])
         if lq is None:
-            small: FrameSource = ShrunkReader(PictureSequence(gt_folders[key]), convention)
+            made = PictureSequence(gt_folders[key])
+            small: FrameSource = ShrunkSequence(made, scale or _USUAL_SCALE, convention)
         else:
             small = PictureSequence(lq_folders[key])
-        _check_names(key, small.names, truth.names)
-        return Sequence(key, small, truth, tuple(range(len(truth.names))), mirrored=False)
+        sequence = Sequence(key, small, truth, tuple(range(len(truth.names))), mirrored=False)
+        _check_names(sequence)
+        sequence.check_scale(scale)
+        return sequence
 
     source = _source(gt, lq, convention)
     return SequenceSet(list(gt_folders), read, source, "all", published_for(gt_folders))
@@ -255,10 +307,11 @@ def _sequence_folders(folder: Path) -> dict[str, Path]:
     return folders or {folder.resolve().name: folder}
 
 
-def _check_names(key: str, lq: list[str], gt: list[str]) -> None:
-    same = [name.removesuffix(f"x{SCALE}") for name in lq] == gt or lq == gt
-    if not same:
+def _check_names(sequence: Sequence) -> None:
+    lq, gt = sequence.lq.names, sequence.gt.names
+    end = f"x{sequence.scale}"
+    if lq != gt and [name.removesuffix(end) for name in lq] != gt:
         raise EvaluationError(
-            f"{key}: {len(lq)} LQ frames from {lq[0]} to {lq[-1]}, {len(gt)} GT frames from "
-            f"{gt[0]} to {gt[-1]}: need a GT frame for each LQ frame, of the same name"
+            f"{sequence.key}: {len(lq)} LQ frames from {lq[0]} to {lq[-1]}, {len(gt)} GT frames "
+            f"from {gt[0]} to {gt[-1]}: need a GT frame for each LQ frame, of the same name"
         )

@@ -106,8 +106,9 @@ def _strip(row: SheetRow) -> Image.Image:
     size = max(1, height // zoom), width // zoom
     top, left = most_different(row.ours, row.bicubic, size)
     crop = slice(top, top + size[0]), slice(left, left + size[1])
-    font = ImageFont.load_default(max(13, width // 28))
-    line = 2 * round(font.size)
+    font_size = max(13, width // 28)
+    font = ImageFont.load_default(font_size)
+    line = 2 * font_size
     details_top = line + height + _GAP // 2
     captions_top = details_top + size[0] * zoom
     strip = Image.new("RGB", (3 * (width + _GAP) + _GAP, captions_top + round(1.5 * line)), _PAPER)

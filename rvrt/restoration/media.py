@@ -99,8 +99,9 @@ def write_video(
             copied = _Sound(av, sound, out)
             for index, frame in enumerate(frames):
                 if index == 0:
-                    _describe(stream, *frame.shape[:2])
-                    converter = _Converter(av, *frame.shape[:2], tick)
+                    height, width, _ = frame.shape
+                    _describe(stream, height, width)
+                    converter = _Converter(av, height, width, tick)
                 seconds = index / rate if times is None else times[index]
                 copied.mux_until(seconds)
                 out.mux(stream.encode(converter.yuv(frame, round(seconds / tick))))

@@ -20,6 +20,8 @@ Picture = NDArray[np.float32]
 # A clip (T, 3, H, W) and a window's rows and columns -> (T, 3, scale*h, scale*w) of that window.
 Run = Callable[[Picture, Span, Span], Picture]
 
+# Tiles start on multiples of this at least, and neighbours share as many LQ pixels.
+GRID = 32
 # Frames of a clip stay together; a clip has two.
 TIME_STEP = 2
 TIME_OVERLAP = 4

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 from collections.abc import Callable
 from pathlib import Path
 
@@ -120,6 +121,13 @@ def check_dtype(dtype: str) -> None:
     except (RuntimeError, TypeError) as error:
         target = ms.get_context("device_target")
         raise ConfigError(f"{target} has no {dtype} kernels here: use float32") from error
+
+
+def peak_memory() -> int:
+    """The most bytes that were in use so far: of the device, or on a CPU of the whole process."""
+    if ms.get_context("device_target") == "CPU":  # Linux counts in KiB
+        return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(ms.runtime.max_memory_allocated())
 
 
 def compile_graph(model: ms.nn.Cell) -> Callable[[ms.Tensor], ms.Tensor]:

@@ -6,16 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
+from typing import TYPE_CHECKING
 
-import mindspore as ms
 import numpy as np
-from mindspore import nn
 from numpy.typing import NDArray
 
-from rvrt.errors import EvaluationError
+from rvrt.errors import RestoreError
 from rvrt.evaluation.metrics import luma, psnr
-from rvrt.evaluation.protocol import CENTRE, Frames, quantise, restore_septuplet
+from rvrt.evaluation.protocol import CENTRE
 from rvrt.evaluation.sheets import SheetRow, write_sheet
+from rvrt.restoration.frames import to_uint8
+from rvrt.restoration.restorer import Restorer
+
+if TYPE_CHECKING:
+    from mindspore import nn
 
 
 @dataclass(frozen=True)
@@ -56,20 +60,16 @@ def validate(
     Raises:
         OutputError: the sheet cannot be written.
     """
-
-    def run(lq: Frames) -> Frames:
-        restored: Frames = network(ms.Tensor(lq)).asnumpy()
-        return restored
-
+    restorer = Restorer(network)
     rows, scores = [], []
     training = network.training
     network.set_train(False)
     try:
         for clip in clips:
-            centre = restore_septuplet(run, clip.lq)[CENTRE].transpose(1, 2, 0)
+            centre = restorer.restore_mirrored(clip.lq.transpose(0, 2, 3, 1))[CENTRE]
             try:
-                ours = quantise(centre)
-            except EvaluationError:  # NaN: no picture, and no reason to end the training
+                ours = to_uint8(centre)
+            except RestoreError:  # NaN: no picture, and no reason to end the training
                 scores.append(float("nan"))
                 continue
             scores.append(_psnr_y(ours, clip.gt))

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import csv
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import jinja2
 import numpy as np
 
 from rvrt.evaluation.report import plots as report_plots
 from rvrt.evaluation.report.pictures import read_pictures
+from rvrt.evaluation.summary import Results, Scalar
 from vimeo_tools.errors import OutputError
 from vimeo_tools.running.atomic import read_json, write_text
 
@@ -24,6 +26,8 @@ RESULTS, TABLE, PICTURES = "results.json", "per_sequence.csv", "pictures"
 REPORT = "report.html"
 _SCORES = ("psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb")
 _NOTHING = "\N{EN DASH}"
+# Settings that stand in the page in other words.
+_SAID_ELSEWHERE = ("protocol", "weights_sha256", "device")
 
 
 @dataclass(frozen=True)
@@ -62,9 +66,7 @@ def write_report(folder: Path) -> Path:
         OutputError: a file that it is made from is missing, damaged or of another form, or the
             page cannot be written.
     """
-    results = read_json(folder / RESULTS)
-    if results is None:
-        raise OutputError(f"{folder / RESULTS}: not there; rvrt-eval writes it")
+    results = read_results(folder / RESULTS)
     sequences = read_sequences(folder / TABLE)
     rows = [
         (one, shown)
@@ -74,23 +76,58 @@ def write_report(folder: Path) -> Path:
     everything = len(rows) == len(sequences)
     middle = len(rows) if everything else (len(rows) + 1) // 2
     plots, not_drawn = _plots(sequences)
-    try:
-        page = _template().render(
-            results=results,
-            plots=plots,
-            not_drawn=not_drawn,
-            improved=sum(one.gain > 0 for one in sequences),
-            everything=everything,
-            worst=rows[:middle],
-            best=rows[middle:][::-1],
-        )
-    except (jinja2.UndefinedError, TypeError, ValueError) as error:
-        raise OutputError(
-            f"{folder / RESULTS}: not of the form that a report is made from ({error}); another "
-            "version wrote it: run rvrt-eval again"
-        ) from error
+    page = _template().render(
+        results=results,
+        facts=results.facts,
+        plots=plots,
+        not_drawn=not_drawn,
+        improved=sum(one.gain > 0 for one in sequences),
+        everything=everything,
+        worst=rows[:middle],
+        best=rows[middle:][::-1],
+        conditions=_conditions(results, folder),
+    )
     write_text(folder / REPORT, page)
     return folder / REPORT
+
+
+def read_results(path: Path) -> Results:
+    """results.json.
+
+    Raises:
+        OutputError: it is missing, damaged or of another form.
+    """
+    fields = read_json(path)
+    if fields is None:
+        raise OutputError(f"{path}: not there; rvrt-eval writes it")
+    try:
+        return Results.from_json(fields)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise OutputError(
+            f"{path}: not of the form that a report is made from ({error}); another version wrote "
+            "it: run rvrt-eval again"
+        ) from error
+
+
+def _conditions(results: Results, folder: Path) -> list[tuple[str, str]]:
+    """What was measured, how and where: name and value, each once."""
+    facts = results.facts
+    rows: list[tuple[str, str]] = []
+    if facts.weights:
+        file = PurePath(facts.weights.path).name
+        rows += [("network", facts.weights.name), ("weights", file)]
+        rows += [("sha256 of the weights", facts.weights.sha256)]
+    rows.append(("device", facts.device))
+    if results.seconds_per_call is not None:
+        rows.append(("time", f"{results.seconds_per_call:.2f} s a sequence, median"))
+    if results.peak_memory_bytes is not None:
+        rows.append(("peak memory", f"{results.peak_memory_bytes / 1e9:.2f} GB"))
+    for name, value in facts.settings.items():
+        if name in ("gt", "lq") and isinstance(value, str) and PurePath(value).is_absolute():
+            value = os.path.relpath(value, folder.resolve())
+        if name not in _SAID_ELSEWHERE:
+            rows.append((name, _plain(value)))
+    return rows + [(name, version) for name, version in facts.versions.items()]
 
 
 def read_sequences(path: Path) -> list[SequenceScores]:
@@ -146,12 +183,9 @@ def _template() -> jinja2.Template:
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {
-        "db": lambda value: _format(value, ".2f"),
-        "ssim": lambda value: _format(value, ".4f"),
-        "gain": lambda value: _format(value, "+.2f"),
-        "plain": _plain,
-    }
+    environment.filters["db"] = lambda value: _format(value, ".2f")
+    environment.filters["ssim"] = lambda value: _format(value, ".4f")
+    environment.filters["gain"] = lambda value: _format(value, "+.2f")
     return environment.from_string(
         resources.files("rvrt.evaluation.report")
         .joinpath("report.html.j2")
@@ -159,13 +193,13 @@ def _template() -> jinja2.Template:
     )
 
 
-def _format(value: float | str | None, form: str) -> str:
-    """A number, or the string that JSON has for inf and NaN; an en dash for None."""
-    return _NOTHING if value is None else format(float(value), form)
+def _format(value: float | None, form: str) -> str:
+    """A number; an en dash for None."""
+    return _NOTHING if value is None else format(value, form)
 
 
-def _plain(value: object) -> object:
+def _plain(value: Scalar) -> str:
     """A setting as a reader would say it."""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return _NOTHING if value is None else value
+    return _NOTHING if value is None else str(value)

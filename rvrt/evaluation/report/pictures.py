@@ -59,8 +59,8 @@ def read_pictures(home: Path, network: bool) -> ShownSequence | None:
         crop = picture[top // by : (top + rows) // by, left // by : (left + columns) // by]
         shown.append(Column(_TITLES[name], _jpeg(picture), _png(crop)))
     height, width = pictures["gt"].shape[:2]
-    box = (left / width, top / height, columns / width, rows / height)
-    return ShownSequence(tuple(100 * side for side in box), shown)
+    box = 100 * left / width, 100 * top / height, 100 * columns / width, 100 * rows / height
+    return ShownSequence(box, shown)
 
 
 def _scale(home: Path, pictures: dict[str, Picture]) -> int:
@@ -79,7 +79,8 @@ def _detail(pictures: dict[str, Picture], scale: int) -> tuple[int, int, tuple[i
     """
     height, width = pictures["gt"].shape[:2]
     shrink = max(4, width / _DETAIL_WIDTH)
-    size = tuple(max(scale, round(side / shrink / scale) * scale) for side in (height, width))
+    rows, columns = (max(scale, round(n / shrink / scale) * scale) for n in (height, width))
+    size = rows, columns
     top, left = most_different(pictures["bicubic"], pictures.get("ours", pictures["gt"]), size)
     return top // scale * scale, left // scale * scale, size
 

@@ -1,20 +1,24 @@
 import csv
+import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
+from mindspore import Tensor
 
 from rvrt.cli.evaluate import main
 from rvrt.config.network import MODEL_PRESETS
 from rvrt.evaluation.metrics import measure
 from rvrt.models import build_network
 from rvrt.restoration.media import save_picture
-from rvrt.weights.checkpoint import Record, save_weights
+from rvrt.weights.checkpoint import Record, load_network, save_weights
 from tests.rvrt.conftest import ROOT, randomise
 from vimeo_tools import downscale, imresize
 from vimeo_tools.data.pictures import read_picture
@@ -178,9 +182,60 @@ def test_any_pair_of_folders(twelve, light, tmp_path):
     assert results(tmp_path / "baseline")["means"]["bicubic"] == stored["means"]["bicubic"]
 
 
+def test_folders_are_measured_as_by_the_authors_and_results_say_so(twelve, light, tmp_path):
+    for number in (1, 2, 3):  # odd in number, rows and columns
+        gt = read_picture(twelve / "sequences" / "00001/0001" / f"im{number}.png")[:28, :44]
+        save_picture(tmp_path / "gt" / f"{number}.png", gt)
+        save_picture(tmp_path / "lq" / f"{number}.png", downscale(gt, 4))
+    folders = ("--gt", tmp_path / "gt", "--lq", tmp_path / "lq", "--save-images")
+    done = rvrt_eval("--weights", light, *folders, "--output-dir", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    assert results(tmp_path / "out")["settings"]["padding"] == "authors"
+    cell, _ = load_network(light)
+    lq = [read_picture(tmp_path / "lq" / f"{number}.png") for number in (1, 2, 3, 3)]
+    clip = np.pad(np.stack(lq), [(0, 0), (0, 1), (0, 1), (0, 0)], mode="symmetric")  # 8 by 12
+    clip = clip.transpose(0, 3, 1, 2)[None].astype(np.float32) / 255
+    out = cell.set_train(False)(Tensor(clip)).asnumpy()[0].clip(0, 1) * 255
+    for frame, number in zip(out, (1, 2, 3), strict=False):
+        found = read_picture(tmp_path / "out" / "images" / "gt" / f"{number}.png")
+        expected = np.rint(frame.transpose(1, 2, 0)[:28, :44])
+        assert np.abs(found - expected).max() <= 1 and (found != expected).mean() < 0.01
+
+
+@pytest.fixture(scope="module")
+def twice(tmp_path_factory):
+    """Weights of a network that enlarges twice."""
+    config = dataclasses.replace(MODEL_PRESETS["rvrt-light-debug"], upscale=2)
+    model = randomise(build_network(config), scale=0.1)
+    path = tmp_path_factory.mktemp("weights") / "twice.safetensors"
+    arrays = {p.name: p.asnumpy() for p in model.get_parameters()}
+    save_weights(path, arrays, Record(config, "rvrt"))
+    return path
+
+
+def test_networks_of_another_scale_have_lq_of_theirs(twelve, twice, vimeo_prep, tmp_path):
+    root = shutil.copytree(twelve, tmp_path / "data")
+    for scale in (2, 4):
+        made = vimeo_prep(
+            "--generate-lq", "--scale", scale, "--output-dir", f"BIx{scale}", cwd=root
+        )
+        assert made.returncode == 0, made.stderr
+    arguments = ("--weights", twice, "--limit", 1, "--output-dir")
+    done = rvrt_eval(*arguments, tmp_path / "out", "--data", root)
+    assert done.exit_code == 0, done.output
+    assert results(tmp_path / "out")["settings"]["lq"] == str(root / "BIx2")
+    assert "twice on data test" in (tmp_path / "out" / "report.html").read_text()
+    septuplets = ("--gt", root / "sequences", "--lq", root / "BIx4", "--list")
+    done = rvrt_eval(*arguments, tmp_path / "no", *septuplets, root / "sep_testlist.txt")
+    assert done.exit_code == 1 and "scale 4; asked for is" in done.output
+    done = rvrt_eval(*arguments, tmp_path / "no", "--data", root, "--scale", 4)
+    assert done.exit_code == 1 and "--scale 4: the network enlarges 2 times" in done.output
+    assert not (tmp_path / "no").exists()
+
+
 def test_weights_without_mindspore(twelve, light, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "mindspore", None)
-    monkeypatch.delitem(sys.modules, "rvrt.evaluation.network", raising=False)
+    monkeypatch.delitem(sys.modules, "rvrt.restoration.network", raising=False)
     done = rvrt_eval("--weights", light, "--data", twelve, "--output-dir", tmp_path / "out")
     assert done.exit_code == 1 and "weights need mindspore: pip install" in done.output
 

@@ -2,23 +2,19 @@ import math
 
 from rvrt.evaluation.protocol import PUBLISHED_VIMEO
 from rvrt.evaluation.results_table import results_table
+from rvrt.evaluation.summary import Facts, Part, Results
 
 BICUBIC = {"psnr_y": 31.321, "ssim_y": 0.86844, "psnr_rgb": 29.75, "ssim_rgb": 0.8476}
-RESULTS = {
-    "title": "bicubic on vimeo_septuplet test",
-    "protocol": "centre",
-    "sequences": 3,
-    "means": {"ours": None, "bicubic": BICUBIC},
-    "groups": {},
-    "published": PUBLISHED_VIMEO,
-    "seconds_per_call": None,
-    "peak_memory_bytes": None,
-    "device": "CPU, 2 cores",
-}
+
+
+def facts(published):
+    title = "bicubic on vimeo_septuplet test"
+    return Facts(title, "centre", "test", None, {}, "CPU, 2 cores", published, {})
 
 
 def test_the_baseline_beside_published_figures():
-    title, heads, bicubic, *published = results_table(RESULTS)
+    results = Results(facts(PUBLISHED_VIMEO), 3, 0, None, None, Part(3, None, BICUBIC))
+    title, heads, bicubic, *published = results_table(results)
     assert title == "bicubic on vimeo_septuplet test, protocol centre, means over sequences"
     assert heads.split() == ["PSNR-Y", "SSIM-Y", "PSNR-RGB", "SSIM-RGB"]
     assert bicubic.split() == ["bicubic,", "all", "(3)", "31.32", "0.8684", "29.75", "0.8476"]
@@ -28,20 +24,10 @@ def test_the_baseline_beside_published_figures():
 
 
 def test_a_network_with_groups_and_nan():
-    ours = dict.fromkeys(BICUBIC, math.nan)
-    group = {"sequences": 1, "ours": BICUBIC, "bicubic": BICUBIC}
-    lines = list(
-        results_table(
-            {
-                **RESULTS,
-                "means": {"ours": ours, "bicubic": BICUBIC},
-                "groups": {"slow": group},
-                "published": [],
-                "seconds_per_call": 2.319,
-                "peak_memory_bytes": 11_700_000_000,
-            }
-        )
-    )
+    whole = Part(3, dict.fromkeys(BICUBIC, math.nan), BICUBIC)
+    slow = Part(1, BICUBIC, BICUBIC)
+    results = Results(facts(()), 3, 1, 2.319, 11_700_000_000, whole, {"slow": slow})
+    lines = list(results_table(results))
     assert lines[2].split() == ["ours,", "all", "(3)", *["nan"] * 4]
     assert lines[4].startswith("ours, slow (1)") and lines[5].startswith("bicubic, slow (1)")
     assert "2.32 s a sequence" in lines[-1] and "11.7 GB, CPU, 2 cores" in lines[-1]

@@ -11,6 +11,7 @@ from rvrt.evaluation.sequences import (
 from rvrt.restoration.media import save_picture
 from vimeo_tools import downscale
 from vimeo_tools.data.png import decode_png
+from vimeo_tools.errors import SettingsError
 
 
 def picture(septuplets, key, number):
@@ -20,7 +21,7 @@ def picture(septuplets, key, number):
 @pytest.mark.parametrize(("protocol", "numbers"), [("centre", [4]), ("all", [1, 2, 3, 4, 5, 6, 7])])
 def test_vimeo_with_lq_made_as_read(septuplets, protocol, numbers):
     vimeo = open_vimeo(septuplets, "train", protocol)
-    assert vimeo.keys == ["00001/0001", "00001/0002"] and vimeo.lq_is_made
+    assert vimeo.keys == ["00001/0001", "00001/0002"] and vimeo.source.lq is None
     sequence = vimeo.read("00001/0002")
     assert sequence.mirrored and sequence.scale == 4
     assert sequence.measured == tuple(number - 1 for number in numbers)
@@ -35,15 +36,15 @@ def test_trees_and_databases_give_the_same(septuplets, vimeo_prep):
     made = open_vimeo(septuplets, "train").read("00001/0001")
     assert vimeo_prep("--generate-lq", "--output-dir", "BIx4", cwd=septuplets).returncode == 0
     trees = open_vimeo(septuplets, "train")
-    assert not trees.lq_is_made and trees.source["lq"].endswith("BIx4")
-    assert trees.source["lq_convention"] == "double"
+    assert trees.source.lq == septuplets / "BIx4"
+    assert trees.source.convention == "double"
     from_trees = trees.read("00001/0001")
     content = ("--content", "gt-centre", "--content", "lq")
     assert vimeo_prep("pack-lmdb", *content, cwd=septuplets).returncode == 0
     for folder in ("sequences", "BIx4"):
         (septuplets / folder).rename(septuplets / f"no_{folder}")
     databases = open_vimeo(septuplets, "train")
-    assert databases.source["gt"].endswith("only4th.lmdb")
+    assert databases.source.gt.name.endswith("only4th.lmdb")
     for sequence in (from_trees, databases.read("00001/0001")):
         np.testing.assert_array_equal(sequence.lq.read(0, 7), made.lq.read(0, 7))
         np.testing.assert_array_equal(sequence.gt.read(0, 1), made.gt.read(0, 1))
@@ -72,7 +73,7 @@ def test_folders_of_sequences(tmp_path):
     lq = {key: write_frames(tmp_path / "lq" / key, n, (4, 6)) for key, n in lengths.items()}
     gt = {key: write_frames(tmp_path / "gt" / key, n, (16, 24)) for key, n in lengths.items()}
     pairs = open_folders(tmp_path / "gt", tmp_path / "lq")
-    assert pairs.keys == ["a", "b"] and pairs.protocol == "all" and pairs.published == []
+    assert pairs.keys == ["a", "b"] and pairs.protocol == "all" and pairs.published == ()
     for key in "ab":
         sequence = pairs.read(key)
         assert sequence.measured == tuple(range(len(lq[key]))) and not sequence.mirrored
@@ -93,8 +94,8 @@ def test_known_sets_bring_the_published_figures(tmp_path):
         (tmp_path / "vid4" / key).mkdir(parents=True)
     for key in ("000", "011", "015", "020"):
         (tmp_path / "reds4" / key).mkdir(parents=True)
-    assert open_folders(tmp_path / "vid4").published[0]["psnr_y"] == 27.99
-    assert open_folders(tmp_path / "reds4").published[0]["psnr_rgb"] == 32.75
+    assert open_folders(tmp_path / "vid4").published[0].psnr_y == 27.99
+    assert open_folders(tmp_path / "reds4").published[0].psnr_rgb == 32.75
 
 
 def test_folders_that_do_not_fit(tmp_path):
@@ -111,7 +112,34 @@ def test_folders_that_do_not_fit(tmp_path):
     with pytest.raises(EvaluationError, match="a: 3 LQ frames from 0 to 3, 3 GT frames"):
         pairs.read("a")
     with pytest.raises(EvaluationError, match="b: GT frames of 24x16 with LQ frames of 5x4"):
-        assert pairs.read("b").scale
+        pairs.read("b")
     write_frames(tmp_path / "odd", "0", (15, 24))
     with pytest.raises(EvaluationError, match="24x15: no multiple of 4"):
         open_folders(tmp_path / "odd").read("odd")
+
+
+def test_lq_of_another_scale(septuplets, vimeo_prep, tmp_path):
+    options = ("--generate-lq", "--scale", 2, "--output-dir", "BIx2")
+    assert vimeo_prep(*options, cwd=septuplets).returncode == 0
+    for scale in (2, None):  # asked for, or all that is there
+        half = open_vimeo(septuplets, "train", scale=scale)
+        assert half.source.lq == septuplets / "BIx2"
+        assert half.read("00001/0001").scale == 2
+    quarter = open_vimeo(septuplets, "train", scale=4)
+    assert quarter.source.lq is None and quarter.read("00001/0001").scale == 4
+    with pytest.raises(SettingsError, match=r"scale 2; asked for is .*scale 4"):
+        open_septuplets_at(septuplets / "sequences", septuplets / "BIx2", None, scale=4)
+    (septuplets / "BIx2").rename(septuplets / "BIx3")
+    (septuplets / "BIx8").mkdir()
+    with pytest.raises(EvaluationError, match="holds BIx3, BIx8; say which with --scale"):
+        open_vimeo(septuplets, "train")
+
+
+def test_folders_of_another_scale(tmp_path):
+    gt = write_frames(tmp_path / "gt", ["0", "1"], (16, 24))
+    assert open_folders(tmp_path / "gt", scale=2).read("gt").lq.read(0, 1).shape == (1, 8, 12, 3)
+    write_frames(tmp_path / "lq", ["0x2", "1x2"], (8, 12))
+    pairs = open_folders(tmp_path / "gt", tmp_path / "lq", scale=2)
+    np.testing.assert_array_equal(pairs.read("gt").gt.read(0, 2), gt)
+    with pytest.raises(EvaluationError, match="GT is 2 times as large as LQ, asked for is scale 4"):
+        open_folders(tmp_path / "gt", tmp_path / "lq", scale=4).read("gt")

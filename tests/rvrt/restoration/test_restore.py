@@ -15,7 +15,9 @@ from rvrt.config.network import MODEL_PRESETS
 from rvrt.errors import MemoryLimitError, RestoreError
 from rvrt.models import build_network
 from rvrt.restoration.media import open_frames, save_picture
-from rvrt.restoration.restore import Job, Summary, padded_clip, restore, tile_memory, to_uint8
+from rvrt.restoration.memory import tile_memory
+from rvrt.restoration.restore import Job, Summary, restore
+from rvrt.restoration.restorer import Cutting, Restorer
 from rvrt.restoration.tiling import plan_tiles
 from rvrt.weights.checkpoint import Record, save_weights
 from tests.rvrt.conftest import ROOT
@@ -27,15 +29,35 @@ LIGHT = MODEL_PRESETS["rvrt-light-debug"]
 DEBUG = MODEL_PRESETS["rvrt-debug"]
 
 
-def enlarge(clip, rows, columns):
+class Enlarge:
     """A network that looks at one pixel; as strict about its input as the real one."""
-    tile = clip[:, :, slice(*rows), slice(*columns)]
-    assert tile.dtype == np.float32 and len(tile) % 2 == 0 and min(tile.shape[2:]) >= 33
-    return tile.repeat(4, axis=-1).repeat(4, axis=-2)
+
+    config = DEBUG
+
+    def __init__(self, before=lambda: None):
+        self.before = before
+        self.volumes = []
+
+    def __call__(self, frames, flows=None):
+        clip = frames.asnumpy()
+        assert clip.dtype == np.float32 and clip.shape[1] % 2 == 0 and min(clip.shape[3:]) >= 33
+        self.before()
+        self.volumes.append(math.prod(clip.shape[1:]) // 3)
+        return ms.Tensor(clip.repeat(4, axis=-1).repeat(4, axis=-2))
+
+    def optical_flows(self, frames):
+        _, count, _, height, width = frames.shape
+        flat = ms.Tensor(np.zeros(((count - 1) * height * width, 2), np.float32))
+        return flat, flat
 
 
 def volume(frames, height, width):
     return MEGA * frames * height * width
+
+
+def run(job, network=None, **cutting):
+    cutting = {"memory": volume, "padding": "least", "scratch": job.folder, **cutting}
+    return restore(job, Restorer(network or Enlarge(), Cutting(**cutting)))
 
 
 def write_frames(folder, count, height=40, width=70):
@@ -64,7 +86,7 @@ def weights(tmp_path):
 def test_any_length_and_size(tmp_path, weights, count, height, width):
     frames = write_frames(tmp_path / "in", count, height, width)
     job = Job(tmp_path / "in", tmp_path / "out", weights)
-    assert restore(job, enlarge, DEBUG, volume) == Summary(count, 0)
+    assert run(job) == Summary(count, 0)
     np.testing.assert_array_equal(restored(job.folder), frames.repeat(4, 1).repeat(4, 2))
     assert sorted(path.name for path in job.folder.glob("*.png")) == sorted(
         f"im{index + 1}.png" for index in range(count)
@@ -74,100 +96,82 @@ def test_any_length_and_size(tmp_path, weights, count, height, width):
 @pytest.mark.parametrize("limit", [14 * 64 * 96.5, 6 * 64 * 64.5])
 def test_tiles_under_a_limit(tmp_path, weights, limit):
     frames = write_frames(tmp_path / "in", 21, 100, 130)
-    job = Job(tmp_path / "in", tmp_path / "out", weights, max_memory=MEGA * limit)
-    sizes = []
-
-    def run(clip, rows, columns):
-        sizes.append(len(clip) * (rows[1] - rows[0]) * (columns[1] - columns[0]))
-        return enlarge(clip, rows, columns)
-
-    restore(job, run, DEBUG, volume)
-    assert len(sizes) > 1 and max(sizes) <= limit
+    job, network = Job(tmp_path / "in", tmp_path / "out", weights), Enlarge()
+    run(job, network, max_memory=MEGA * limit)
+    assert len(network.volumes) > 1 and max(network.volumes) <= limit
     np.testing.assert_array_equal(restored(job.folder), frames.repeat(4, 1).repeat(4, 2))
     assert not list(job.folder.glob(".*.part*"))
 
 
 def test_no_tile_small_enough(tmp_path, weights):
     write_frames(tmp_path / "in", 4)
-    job = Job(tmp_path / "in", tmp_path / "out", weights, max_memory=10)
+    job = Job(tmp_path / "in", tmp_path / "out", weights)
     with pytest.raises(MemoryLimitError, match="--max-memory"):
-        restore(job, enlarge, DEBUG, volume)
-
-
-def test_padding_mirrors_the_end_and_the_borders(tmp_path):
-    frames = write_frames(tmp_path, 3, 5, 70)
-    clip = padded_clip(open_frames(tmp_path), 0, 4, 64)
-    assert clip.shape == (4, 3, 64, 70) and clip.dtype == np.float32
-    np.testing.assert_array_equal(clip[3], clip[1])
-    np.testing.assert_array_equal(clip[0, 0, :5], frames[0, :, :, 0].astype(np.float32) / 255)
-    np.testing.assert_array_equal(clip[:, :, 5:10], clip[:, :, 4::-1])
-
-
-def test_rounding():
-    values = np.array([-0.2, 0.49 / 255, 0.51 / 255, 254.6 / 255, 1.7], np.float32)
-    assert to_uint8(np.tile(values, (3, 1, 1)))[0, :, 0].tolist() == [0, 0, 1, 255, 255]
+        run(job, max_memory=10)
 
 
 def test_a_stopped_run_goes_on_frame_by_frame(tmp_path, weights):
     frames = write_frames(tmp_path / "in", 60)
-    job = Job(tmp_path / "in", tmp_path / "out", weights, max_memory=MEGA * 14 * 64 * 70.5)
-    calls = []
+    job, limit = Job(tmp_path / "in", tmp_path / "out", weights), MEGA * 14 * 64 * 70.5
+    calls = iter(range(2))
 
-    def stops_at_the_third(*window):
-        calls.append(1)
-        if len(calls) == 3:
+    def stops_at_the_third():
+        if next(calls, None) is None:
             raise KeyboardInterrupt
-        return enlarge(*window)
 
     with pytest.raises(KeyboardInterrupt):
-        restore(job, stops_at_the_third, DEBUG, volume)
+        run(job, Enlarge(stops_at_the_third), max_memory=limit)
     before = {path.name: path.stat().st_mtime_ns for path in job.folder.glob("*.png")}
     assert 10 < len(before) < 60
     (job.folder / ".im30.abc.part.png").write_bytes(b"left by a kill")
-    all_calls = []
-
-    def run(*window):
-        all_calls.append(1)
-        return enlarge(*window)
-
-    assert restore(job, run, DEBUG, volume) == Summary(60 - len(before), len(before))
-    assert len(all_calls) <= 5
+    network = Enlarge()
+    found = Summary(60 - len(before), len(before))
+    assert run(job, network, max_memory=limit) == found
+    assert len(network.volumes) <= 5
     for name, changed in before.items():
         assert (job.folder / name).stat().st_mtime_ns == changed
     np.testing.assert_array_equal(restored(job.folder), frames.repeat(4, 1).repeat(4, 2))
-    assert not list(job.folder.glob(".*.part*"))
-    assert restore(job, run, DEBUG, volume) == Summary(0, 60)
+    assert run(job, max_memory=limit) == Summary(0, 60)
 
 
 def test_frames_of_two_jobs_never_mix(tmp_path, weights):
     write_frames(tmp_path / "in", 3)
     job = Job(tmp_path / "in", tmp_path / "out", weights)
-    restore(job, enlarge, DEBUG, volume)
+    run(job)
     weights.write_bytes(b"others")
     with pytest.raises(OutputError, match="of another input or of other weights"):
-        restore(job, enlarge, DEBUG, volume)
+        run(job)
     (tmp_path / "foreign").mkdir()
     (tmp_path / "foreign" / "holiday.png").write_bytes(b"mine")
     with pytest.raises(OutputError, match="not made by this command"):
-        restore(Job(tmp_path / "in", tmp_path / "foreign", weights), enlarge, DEBUG, volume)
+        run(Job(tmp_path / "in", tmp_path / "foreign", weights))
     with pytest.raises(OutputError, match="is the input"):
-        restore(Job(tmp_path / "in", tmp_path / "in", weights), enlarge, DEBUG, volume)
+        run(Job(tmp_path / "in", tmp_path / "in", weights))
     with pytest.raises(OutputError, match="is a file"):
-        restore(Job(tmp_path / "in", weights, weights), enlarge, DEBUG, volume)
+        run(Job(tmp_path / "in", weights, weights))
     with pytest.raises(RestoreError, match=r"videos are written as \.mp4"):
-        restore(Job(tmp_path / "in", tmp_path / "v.avi", weights), enlarge, DEBUG, volume)
+        run(Job(tmp_path / "in", tmp_path / "v.avi", weights))
 
 
-def test_a_large_sum_lies_on_the_disk(tmp_path, weights, monkeypatch):
+def test_sums_that_are_too_large_for_the_memory(tmp_path, weights):
     frames = write_frames(tmp_path / "in", 4, 64, 64)
-    made = []
-    memmap = np.memmap
-    monkeypatch.setattr(np, "memmap", lambda *a, **k: made.append(1) or memmap(*a, **k))
-    job = Job(tmp_path / "in", tmp_path / "out", weights, max_memory=1_000_000)
-    restore(job, enlarge, DEBUG, lambda *_: 700_000)
-    assert made
+    job = Job(tmp_path / "in", tmp_path / "out", weights)
+    run(job, max_memory=1_000_000, memory=lambda *_: 700_000)
     np.testing.assert_array_equal(restored(job.folder), frames.repeat(4, 1).repeat(4, 2))
     assert sorted(path.suffix for path in job.folder.iterdir()) == [".json", *[".png"] * 4]
+
+
+class Broken(Enlarge):
+    def __call__(self, frames, flows=None):
+        return super().__call__(frames) * math.nan
+
+
+def test_frames_that_are_no_picture_are_not_written(tmp_path, weights):
+    write_frames(tmp_path / "in", 2)
+    job = Job(tmp_path / "in", tmp_path / "out", weights)
+    with pytest.raises(RestoreError, match="NaN or infinity"):
+        run(job, Broken())
+    assert not list(job.folder.glob("*.png"))
 
 
 def test_video_to_video_with_resume(tmp_path, weights):
@@ -176,28 +180,27 @@ def test_video_to_video_with_resume(tmp_path, weights):
 
     rows, columns = np.mgrid[0:48, 0:64]
     smooth = np.stack([rows * 4, columns * 3, 255 - rows * 4], axis=-1).astype(np.uint8)
-    write_video(tmp_path / "in.mp4", [smooth] * 5, Fraction(24), None)
+    write_video(tmp_path / "in.mp4", [smooth] * 5, Fraction(24))
     job = Job(tmp_path / "in.mp4", tmp_path / "out.mkv", weights)
 
-    def fails(*_):
+    def fails():
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        restore(job, fails, DEBUG, volume)
+        run(job, Enlarge(fails))
     assert not job.folder.exists() and not job.target.exists()
-    assert restore(job, enlarge, DEBUG, volume) == Summary(5, 0)
+    assert run(job) == Summary(5, 0)
     assert not job.folder.exists()
     reader = open_frames(job.target)
     assert (len(reader.names), reader.height, reader.width) == (5, 192, 256)
     assert reader.rate == 24
-    clip = padded_clip(open_frames(job.source), 0, 4, 64)
-    wanted = to_uint8(enlarge(clip, (0, 64), (0, 64))[0])
-    assert np.abs(reader.read(0, 1)[0].astype(int) - wanted[:192]).mean() < 2
-    assert restore(job, enlarge, DEBUG, volume) == Summary(0, 5)
+    wanted = open_frames(job.source).read(0, 1)[0].repeat(4, 0).repeat(4, 1)
+    assert np.abs(reader.read(0, 1)[0].astype(int) - wanted).mean() < 2
+    assert run(job) == Summary(0, 5)
     assert not job.folder.exists()
     weights.write_bytes(b"others")
     with pytest.raises(RestoreError, match=r"out\.mkv: exists, and is no video that this command"):
-        restore(job, enlarge, DEBUG, volume)
+        run(job)
     assert not job.folder.exists()
 
 
@@ -247,6 +250,8 @@ from rvrt.weights import checkpoint
 from rvrt.config.network import MODEL_PRESETS
 
 class Slow(ms.nn.Cell):
+    config = MODEL_PRESETS["rvrt-light-debug"]
+
     def construct(self, frames):
         time.sleep(0.5)
         return ms.Tensor(frames.asnumpy().repeat(4, -1).repeat(4, -2))

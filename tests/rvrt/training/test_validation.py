@@ -5,12 +5,15 @@ import numpy as np
 import pytest
 from mindspore import nn
 
+from rvrt.config.network import MODEL_PRESETS
 from rvrt.evaluation.metrics import luma, psnr
 from rvrt.training.validation import ValidationClip, validate
 
 
 class Nearest(nn.Cell):
     """Enlarges by repeating pixels, and adds `change` to the frames of the second half."""
+
+    config = MODEL_PRESETS["rvrt-light-debug"]
 
     def __init__(self, change=0.0):
         super().__init__()
@@ -26,8 +29,8 @@ class Nearest(nn.Cell):
 
 def clip(seed=0):
     rng = np.random.default_rng(seed)
-    lq = rng.integers(0, 256, (7, 3, 4, 6), np.uint8)
-    gt, bicubic = rng.integers(0, 256, (2, 16, 24, 3), np.uint8)
+    lq = rng.integers(0, 256, (7, 3, 8, 12), np.uint8)
+    gt, bicubic = rng.integers(0, 256, (2, 32, 48, 3), np.uint8)
     return ValidationClip(f"00001/000{seed}", lq, gt, bicubic)
 
 
@@ -43,7 +46,7 @@ def test_measures_the_centre_frame_of_the_mirrored_clip():
     clips = [clip(0), clip(1)]
     network = Nearest().set_train()
     result = validate(network, clips)
-    assert network.seen == [((1, 14, 3, 4, 6), False)] * 2
+    assert network.seen == [((1, 14, 3, 8, 12), False)] * 2
     assert network.training
     expected = np.mean([y_psnr(enlarged(c), c.gt) for c in clips])
     assert result.psnr_y == pytest.approx(expected, abs=1e-9)

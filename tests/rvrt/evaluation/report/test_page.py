@@ -102,8 +102,16 @@ def write_evaluation(folder, sequences, **changes):
         "protocol": "centre",
         "split": "test",
         "sequences": len(sequences),
+        "frames": len(sequences),
         "nan_frames": 0,
-        "settings": {"convention": "double", "tile": None},
+        "settings": {
+            "gt": str(folder.parent / "data" / "sequences"),
+            "lq": "made from GT, convention double",
+            "protocol": "centre",
+            "weights_sha256": "0f" * 32,
+            "device": "CPU",
+            "tile": None,
+        },
         "weights": {"path": "w.safetensors", "sha256": "0f" * 32, "preset": "rvrt"},
         "versions": {"numpy": "1.26.4"},
         "device": "CPU, 2 cores",
@@ -237,8 +245,8 @@ def test_a_malicious_name_stays_text(tmp_path):
         groups=groups,
         settings={evil: evil},
         versions={evil: evil},
-        weights={"path": evil, "sha256": evil, "preset": evil},
-        published=[{"name": evil, "psnr_y": 1, "ssim_y": 1, "protocol": "all"}],
+        weights={"path": evil, "sha256": evil, "preset": None},
+        published=[{"name": evil, "psnr_y": 1, "ssim_y": 1, "protocol": evil}],
     )
     write_pictures(tmp_path, evil, pictures(0))
     page = report(tmp_path)
@@ -267,6 +275,52 @@ def test_bicubic_alone(tmp_path):
     assert len(titles) == 6 and not any("ours" in title for title in titles)
     assert "Gain of each sequence" not in page.headings
     assert "None" not in page.text and "nan" not in page.text
+
+
+def test_everything_is_said_once(three):
+    text = " ".join(report(three).text.split())
+    assert text.count("0f" * 32) == 1 and text.count("CPU") == 1
+    assert "network rvrt" in text.replace("networkrvrt", "network rvrt")
+
+
+def test_a_network_of_no_preset_has_the_name_of_its_file(tmp_path):
+    weights = {"path": "/home/me/runs/best.safetensors", "sha256": "0f" * 32, "preset": None}
+    write_evaluation(tmp_path, {"a": ("", 30.0, 29.0)}, weights=weights)
+    page = report(tmp_path)
+    assert "centre frame, best." in " ".join(page.text.split())
+    assert "best.safetensors" in page.text and "/home/me" not in page.text
+
+
+def test_paths_of_the_data_are_relative(tmp_path):
+    (tmp_path / "out").mkdir()
+    write_evaluation(tmp_path / "out", {"a": ("", 30.0, 29.0)})
+    page = report(tmp_path / "out")
+    assert "../data/sequences" in page.text and str(tmp_path) not in page.text
+
+
+def test_the_same_results_give_the_same_bytes(three):
+    report(three)
+    first = (three / "report.html").read_bytes()
+    (three / "report.html").unlink()
+    report(three)
+    assert (three / "report.html").read_bytes() == first
+
+
+def test_both_series_of_the_histogram_share_their_bins(tmp_path):
+    rng = np.random.default_rng(0)
+    bicubic, ours = rng.normal(30, 3, 200), rng.normal(34.3, 2, 200)
+    sequences = {f"{i}": ("", a, b) for i, (a, b) in enumerate(zip(ours, bicubic, strict=True))}
+    write_evaluation(tmp_path, sequences)
+    html = report(tmp_path) and (tmp_path / "report.html").read_text()
+    svg = html[html.index("<svg") : html.index("</svg>")]
+    steps = []
+    for path, style in re.findall(r'<path d="([^"]+)"[^>]*style="([^"]+)"', svg):
+        if "var(--ours)" in style or "var(--bicubic)" in style:
+            steps.append({float(x) for x, _ in re.findall(r"([\d.]+) ([\d.]+)", path)})
+    steps = [edges for edges in steps if len(edges) > 4]
+    assert len(steps) >= 2
+    edges = sorted(set().union(*steps))
+    assert np.ptp(np.diff(edges)) < 1e-3 * (edges[1] - edges[0])
 
 
 def test_vid4_is_set_beside_its_own_figures(tmp_path):

@@ -1,11 +1,19 @@
+import dataclasses
+import hashlib
+import subprocess
+import sys
+
 import mindspore as ms
 import numpy as np
 import pytest
 
 from rvrt.config.network import MODEL_PRESETS
+from rvrt.errors import CheckpointError
 from rvrt.models import build_network
+from rvrt.restoration.network import WindowedNetwork, open_network, preset_of, whole_flows
 from rvrt.restoration.tiling import TilePlan, blend_tiles, restored_frames, split_axis
-from rvrt.restoration.windowed import WindowedNetwork, whole_flows
+from rvrt.weights.checkpoint import Record, save_weights
+from tests.rvrt.conftest import ROOT, randomise
 
 HEIGHT, WIDTH, FRAMES = 40, 128, 4
 
@@ -96,7 +104,7 @@ def test_a_mirrored_clip_asks_for_flow_once():
 def test_flows_of_the_whole_frame_are_spynets(plan):
     network = filled("rvrt-debug")
     clip = moving_texture()
-    forward, backward = whole_flows(network.spynet, clip)
+    forward, backward = whole_flows(network, clip)
     assert backward.shape == forward.shape == (FRAMES - 1, HEIGHT, WIDTH, 2)
     direct = network.spynet(ms.Tensor(clip[1:2]), ms.Tensor(clip[2:3])).asnumpy()
     np.testing.assert_allclose(backward[1].reshape(-1, 2), direct, atol=1e-5)
@@ -104,25 +112,21 @@ def test_flows_of_the_whole_frame_are_spynets(plan):
     np.testing.assert_allclose(forward[1].reshape(-1, 2), direct, atol=1e-5)
 
 
-class Brightness(ms.nn.Cell):
-    """A flow that sees the whole of its input, as SpyNet's coarsest level does."""
+class GivesItsFlow:
+    """Puts out the flow to the next frames that it was given, or its own: the mean brightness of
+    all that it sees, as SpyNet's coarsest level does."""
 
-    def construct(self, ref, _supp):
-        height, width = ref.shape[2:]
-        mean = ref.asnumpy().mean(axis=(1, 2, 3))
-        return ms.Tensor(np.repeat(mean, height * width * 2).reshape(-1, 2))
+    config = MODEL_PRESETS["rvrt-debug"]
 
-
-class GivesItsFlow(ms.nn.Cell):
-    """Puts out the flow to the next frames that it was given, or its own."""
-
-    def __init__(self):
-        super().__init__()
-        self.spynet = Brightness()
-
-    def construct(self, frames, flows=None):
-        backward = flows[1] if flows else self.spynet(frames[0, :-1], frames[0, 1:])
+    def __call__(self, frames, flows=None):
+        _, backward = flows or self.optical_flows(frames)
         return backward.reshape(1, FRAMES - 1, -1, 2)
+
+    def optical_flows(self, frames):
+        _, count, _, height, width = frames.shape
+        mean = frames.asnumpy()[0, : count - 1].mean(axis=(1, 2, 3))
+        flow = ms.Tensor(np.repeat(mean, height * width * 2).reshape(-1, 2))
+        return flow, flow
 
 
 def test_frames_too_large_for_their_flow_get_the_flow_of_each_window():
@@ -140,3 +144,57 @@ def test_flows_given_are_those_that_the_network_would_find():
     forward, backward = network.optical_flows(frames)
     np.testing.assert_array_equal(network(frames, (forward, backward)).asnumpy(), own)
     assert np.abs(network(frames, (backward, forward)).asnumpy() - own).max() > 1e-3
+
+
+@pytest.fixture(scope="module")
+def light(tmp_path_factory):
+    config = MODEL_PRESETS["rvrt-light-debug"]
+    model = randomise(build_network(config), scale=0.1)
+    path = tmp_path_factory.mktemp("light") / "w.safetensors"
+    arrays = {p.name: p.asnumpy() for p in model.get_parameters()}
+    save_weights(path, arrays, Record(config, "rvrt"))
+    return path, model
+
+
+def test_a_file_of_weights_becomes_a_network(light):
+    path, model = light
+    network = open_network(path, "rvrt-light-debug")
+    assert (network.config, network.preset) == (model.config, "rvrt-light-debug")
+    assert network.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert network.name == "rvrt-light-debug" and not network.cell.training
+    frames = ms.Tensor(moving_texture()[None, :, :, :8, :12])
+    expected = model.set_train(False)(frames).asnumpy()
+    np.testing.assert_array_equal(network.cell(frames).asnumpy(), expected)
+
+
+def test_weights_of_another_preset_are_refused(light, tmp_path):
+    with pytest.raises(CheckpointError, match="weights of rvrt-light-debug, not of rvrt;"):
+        open_network(light[0], "rvrt")
+    with pytest.raises(CheckpointError, match=r"absent\.ckpt"):
+        open_network(tmp_path / "absent.ckpt")
+
+
+def test_a_preset_is_known_whoever_trained():
+    for name, config in MODEL_PRESETS.items():
+        other = dataclasses.replace(config, gelu="tanh", layer_norm_eps=1e-6)
+        assert preset_of(config) == preset_of(other) == name
+        assert preset_of(dataclasses.replace(config, mlp_ratio=3)) is None
+
+
+@pytest.mark.parametrize(
+    "module", ["rvrt.restoration.network", "rvrt.restoration.restorer", "rvrt.training.validation"]
+)
+def test_the_libraries_of_a_gpu_are_found_before_mindspore_looks(module):
+    """MindSpore looks for them once, when it is imported."""
+    code = (
+        "import importlib, sys\n"
+        "class Watch:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'mindspore':\n"
+        "            assert 'rvrt.runtime.cuda_libraries' in sys.modules\n"
+        "sys.meta_path.insert(0, Watch())\n"
+        f"importlib.import_module({module!r})\n"
+        "assert 'mindspore' in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

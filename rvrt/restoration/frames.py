@@ -1,0 +1,108 @@
+"""What goes into a network and what comes out: extended, mirrored, folded, rounded."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rvrt.config.network import NetworkConfig
+from rvrt.errors import RestoreError
+from rvrt.restoration.tiling import TIME_STEP, Picture
+from vimeo_tools.data.pictures import Frame, FrameSource
+
+# "authors": as their test program. Sides grow to multiples of the window by flipping, an odd
+# sequence by its last frame once more. "least": sides as they are, but for frames too small for the
+# flow; the network fills up its windows with zeros. An odd sequence gets its last frame but one.
+Padding = Literal["authors", "least"]
+PADDINGS: tuple[Padding, ...] = ("authors", "least")
+
+
+class PaddedSequence:
+    """A sequence as a network takes it.
+
+    Attributes:
+        frames: how many there are with the added ones, an even number.
+        height: rows with the added ones.
+        width: columns with the added ones.
+    """
+
+    def __init__(self, source: FrameSource, config: NetworkConfig, padding: Padding) -> None:
+        self._source = source
+        count, sides = len(source.names), (source.height, source.width)
+        if padding == "authors":
+            step, *windows = config.multiples
+            self.frames = _multiple(count, math.lcm(step, TIME_STEP))
+            self.height, self.width = (
+                _multiple(max(side, config.smallest_side), window)
+                for side, window in zip(sides, windows, strict=True)
+            )
+        else:
+            self.frames = _multiple(count, TIME_STEP)
+            self.height, self.width = (max(side, config.padded_side) for side in sides)
+        self._times = _indices(count, self.frames, flip=padding == "authors")
+        self._rows, self._columns = (
+            _indices(side, padded, flip=True)
+            for side, padded in zip(sides, (self.height, self.width), strict=True)
+        )
+
+    def read(self, start: int, stop: int) -> Picture:
+        """(stop - start, 3, height, width) float32 in 0..1; see FrameSource."""
+        times = self._times[start:stop]
+        first = int(times.min())
+        frames = self._source.read(first, int(times.max()) + 1)[times - first]
+        clip: Picture = frames[:, self._rows[:, None], self._columns].transpose(0, 3, 1, 2)
+        return np.ascontiguousarray(clip, np.float32) / np.float32(255)
+
+
+def _multiple(number: int, step: int) -> int:
+    return math.ceil(number / step) * step
+
+
+def _indices(count: int, padded: int, flip: bool) -> NDArray[np.intp]:
+    """Where each place is taken from: mirrored at the end, the last repeated (flip) or not."""
+    return np.pad(np.arange(count), (0, padded - count), mode="symmetric" if flip else "reflect")
+
+
+def mirror(frames: NDArray[Any]) -> NDArray[Any]:
+    """T frames, then the same backwards: frame i equals frame 2T - 1 - i.
+
+    Args:
+        frames: (T, ...) of any dtype.
+
+    Returns:
+        (2T, ...).
+    """
+    return np.concatenate([frames, frames[::-1]])
+
+
+def fold(restored: Picture) -> Picture:
+    """The mean of each frame and its mirror image; the inverse of `mirror` for equal halves.
+
+    Args:
+        restored: (2T, ...) float32.
+
+    Returns:
+        (T, ...) float32.
+    """
+    half = len(restored) // 2
+    folded: Picture = (restored[:half] + restored[: half - 1 : -1]) / np.float32(2)
+    return folded
+
+
+def to_uint8(picture: Picture) -> Frame:
+    """(3, H, W) float in 0..1 to (H, W, 3) uint8: clamped, times 255, rounded to nearest (halves to
+    even).
+
+    Raises:
+        RestoreError: the picture holds NaN or infinity, which no uint8 stands for.
+    """
+    if not np.isfinite(picture).all():
+        raise RestoreError(
+            "a restored picture holds NaN or infinity, which no uint8 stands for; weights of "
+            "another network or half precision are the usual reasons"
+        )
+    levels = np.rint(np.clip(picture, 0, 1) * picture.dtype.type(255))
+    return np.ascontiguousarray(levels.transpose(1, 2, 0), np.uint8)

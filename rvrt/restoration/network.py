@@ -1,0 +1,129 @@
+"""A file of weights as a network ready to run, and how networks see windows of a clip."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import math
+from pathlib import Path
+
+import numpy as np
+
+from rvrt.config.network import MODEL_PRESETS, NetworkConfig
+from rvrt.errors import CheckpointError
+from rvrt.restoration.tiling import Picture, Span
+from rvrt.runtime import device  # before mindspore, which then finds the libraries of a GPU
+
+# isort: split
+import mindspore as ms
+from mindspore import nn
+
+from rvrt.weights.checkpoint import load_network
+
+# Belong to the weights, not to the preset: the authors' and mindediting's differ in them.
+_OF_THE_WEIGHTS = ("gelu", "layer_norm_eps")
+
+
+@dataclasses.dataclass(frozen=True)
+class OpenNetwork:
+    """A network with its weights, on a device.
+
+    Attributes:
+        cell: the network, for restoring.
+        config: what it is.
+        path: of its weights.
+        sha256: of that file.
+        preset: whose sizes it has; None for sizes of one's own.
+    """
+
+    cell: nn.Cell
+    config: NetworkConfig
+    path: Path
+    sha256: str
+    preset: str | None
+
+    @property
+    def name(self) -> str:
+        """What reports call it: its preset, or the file."""
+        return self.preset or self.path.stem
+
+
+def open_network(
+    weights: Path, preset: str | None = None, target: str = "CPU", dtype: str = "float32"
+) -> OpenNetwork:
+    """A network ready to run.
+
+    Args:
+        weights: a file of this package.
+        preset: that the weights must be of; None for any.
+        target: "CPU", "GPU" or "Ascend".
+        dtype: "float32" or "float16".
+
+    Raises:
+        CheckpointError: the file is missing, damaged, or of another preset.
+        ConfigError: the device is not to be had, or has no such dtype.
+    """
+    device.use(target)
+    device.check_dtype(dtype)
+    cell, config = load_network(weights, device.execution(target, dtype=dtype))
+    cell.set_train(False)
+    found = preset_of(config)
+    if preset and preset != found:
+        raise CheckpointError(
+            f"{weights}: weights of {found or 'a network of no preset'}, not of {preset}; leave "
+            "--preset out, or give weights of it"
+        )
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    return OpenNetwork(cell, config, weights, digest, found)
+
+
+def preset_of(config: NetworkConfig) -> str | None:
+    """The name of the preset, whatever GELU and epsilon the weights were trained with."""
+    for name, preset in MODEL_PRESETS.items():
+        if type(preset) is type(config):
+            taken = {field: getattr(config, field) for field in _OF_THE_WEIGHTS}
+            if dataclasses.replace(preset, **taken) == config:
+                return name
+    return None
+
+
+class WindowedNetwork:
+    """Calls a network on windows of a clip; see `rvrt.restoration.tiling.Run`.
+
+    The coarsest level of optical flow sees the whole frame, so the flow of a window differs from
+    the frame's even far from the window's edge. It needs less memory than the rest; it is computed
+    once for all windows. Frames of more than `flow_pixels` pixels get the flow of each window.
+    """
+
+    def __init__(self, cell: nn.Cell, flow_pixels: float = math.inf) -> None:
+        self._cell = cell
+        self._flow_pixels = flow_pixels
+        self._clip: Picture | None = None
+        self._flows: tuple[Picture, Picture]
+
+    def __call__(self, clip: Picture, rows: Span, columns: Span) -> Picture:
+        """(T, 3, H, W) float32 and spans -> (T, 3, scale*h, scale*w) float32 of the window."""
+        window = np.ascontiguousarray(clip[:, :, slice(*rows), slice(*columns)])
+        too_large = math.prod(clip.shape[2:]) > self._flow_pixels
+        if not self._cell.config.has_flow or too_large or window.shape == clip.shape:
+            return self._run(window)
+        if self._clip is not clip:
+            self._clip, self._flows = clip, whole_flows(self._cell, clip)
+        return self._run(window, *(maps[:, slice(*rows), slice(*columns)] for maps in self._flows))
+
+    def _run(self, window: Picture, *flows: Picture) -> Picture:
+        given = tuple(ms.Tensor(np.ascontiguousarray(maps).reshape(-1, 2)) for maps in flows)
+        inputs = (ms.Tensor(window[None]), given) if given else (ms.Tensor(window[None]),)
+        restored: Picture = self._cell(*inputs).asnumpy()[0]
+        return restored
+
+
+def whole_flows(cell: nn.Cell, clip: Picture) -> tuple[Picture, Picture]:
+    """`optical_flows` of a clip, one pair of frames at a time: (T-1, H, W, 2), twice."""
+    shape = (len(clip) - 1, *clip.shape[2:], 2)
+    flows = np.empty(shape, np.float32), np.empty(shape, np.float32)
+    for index in range(len(clip) - 1):
+        pair = ms.Tensor(clip[None, index : index + 2])
+        for maps, rows in zip(flows, cell.optical_flows(pair), strict=True):
+            maps[index] = rows.asnumpy().reshape(shape[1:])
+    return flows

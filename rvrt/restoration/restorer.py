@@ -1,0 +1,197 @@
+"""A network on sequences of any length and size: the one way for commands, validation and users.
+
+frames -> PaddedSequence -> tiles -> WindowedNetwork -> blended -> cropped
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rvrt.config.network import NetworkConfig
+from rvrt.restoration.frames import PaddedSequence, Padding, fold, mirror
+from rvrt.restoration.memory import BYTES_A_NUMBER, MemoryModel, flow_pixels, tile_memory
+from rvrt.restoration.network import WindowedNetwork
+from rvrt.restoration.tiling import (
+    GRID,
+    MANY_FRAMES,
+    TIME_OVERLAP,
+    TIME_STEP,
+    Picture,
+    Span,
+    TilePlan,
+    plan_tiles,
+    restored_frames,
+    split_axis,
+)
+from rvrt.runtime import device
+from vimeo_tools.data.pictures import ArraySequence, Frame, FrameSource
+
+if TYPE_CHECKING:
+    from mindspore import nn
+
+# A sum of tiles larger than this share of the memory allowed lies on the disk.
+_SHARE_OF_SUM = 4
+
+
+@dataclass(frozen=True)
+class Cutting:
+    """How sequences are cut to be restored. Sizes are in LQ pixels.
+
+    Attributes:
+        tile: side of tiles, which overlap by 32; None for whole frames, or what fits `max_memory`.
+        tile_frames: frames that the network sees at once, at most; spans of time overlap by 4.
+        max_memory: bytes that the process may take; finite, it chooses the tiles.
+        padding: how frames grow to what the network takes, see `rvrt.restoration.frames`.
+        memory: bytes that a tile of (frames, height, width) needs; None as measured on a CPU.
+        scratch: a folder for sums of tiles that are too large for `max_memory`.
+    """
+
+    tile: int | None = None
+    tile_frames: int = MANY_FRAMES
+    max_memory: float = math.inf
+    padding: Padding = "authors"
+    memory: MemoryModel | None = None
+    scratch: Path | None = None
+
+    @property
+    def sum_limit(self) -> float:
+        """Bytes up to which a sum of tiles is kept in memory, and not on the disk."""
+        return self.max_memory / _SHARE_OF_SUM if self.scratch else math.inf
+
+
+class Restorer:
+    """Restores sequences of frames with a network, as a stream.
+
+        network, config = load_network("weights.safetensors")
+        restorer = Restorer(network.set_train(False))
+        for index, picture in restorer.restore(frames):  # (T, H, W, 3) uint8
+            ...  # (3, scale*H, scale*W) float32
+
+    Args:
+        network: of `rvrt.build_network` or `rvrt.load_network`. It maps (1, T, 3, H, W) float32
+            in 0..1 to (1, T, 3, scale*H, scale*W) float32.
+        cutting: how sequences are cut.
+
+    Attributes:
+        config: of the network.
+        cutting: as given.
+        seconds: spent in the network so far.
+    """
+
+    def __init__(self, network: nn.Cell, cutting: Cutting | None = None) -> None:
+        self.config: NetworkConfig = network.config
+        self.cutting = cutting or Cutting()
+        self.seconds = 0.0
+        self._run = WindowedNetwork(network, flow_pixels(self.cutting.max_memory))
+
+    @staticmethod
+    def peak_memory() -> int:
+        """The most bytes in use so far: of the device, or on a CPU of the whole process."""
+        return device.peak_memory()
+
+    @property
+    def scale(self) -> int:
+        """How many times larger restored frames are, along each side."""
+        return self.config.upscale
+
+    def plan(self, frames: FrameSource | Frame) -> TilePlan:
+        """The tiles of a sequence, see `restore`.
+
+        Raises:
+            MemoryLimitError: not even the smallest tile fits `Cutting.max_memory`.
+        """
+        return self._plan(self._padded(_source(frames)))
+
+    def restore(
+        self,
+        frames: FrameSource | Frame,
+        wanted: Collection[int] | None = None,
+        on_tile: Callable[[], object] = lambda: None,
+    ) -> Iterator[tuple[int, Picture]]:
+        """Restore frames in order, in no more memory than one span of time takes.
+
+        Args:
+            frames: (T, H, W, 3) uint8 RGB of any T, H and W from 1, or what reads such frames.
+            wanted: indices of the frames to restore; None for all.
+            on_tile: called after each tile of `plan`.
+
+        Yields:
+            Index and (3, scale*H, scale*W) float32 RGB of each wanted frame, 0..1 but neither
+            clamped nor rounded; `rvrt.restoration.frames.to_uint8` does both.
+
+        Raises:
+            MemoryLimitError: not even the smallest tile fits `Cutting.max_memory`.
+            VimeoToolsError: a frame cannot be read.
+        """
+        source = _source(frames)
+        padded = self._padded(source)
+        chosen = range(len(source.names)) if wanted is None else wanted
+        height, width = self.scale * source.height, self.scale * source.width
+        plan = self._plan(padded)
+        for index, picture in restored_frames(
+            self._timed, padded.read, plan, self.scale, chosen, self._zeros, on_tile
+        ):
+            yield index, picture[:, :height, :width]
+
+    def restore_mirrored(self, frames: FrameSource | Frame) -> Picture:
+        """Restore a short sequence as septuplets are measured: mirrored to 2T frames, folded back.
+
+        Args:
+            frames: as for `restore`; 7 for Vimeo90K.
+
+        Returns:
+            (T, 3, scale*H, scale*W) float32, each frame the mean of both of its kind; neither
+            clamped nor rounded.
+
+        Raises:
+            As `restore`.
+        """
+        source = _source(frames)
+        whole = ArraySequence(mirror(source.read(0, len(source.names))))
+        return fold(np.stack([picture for _, picture in self.restore(whole)]))
+
+    def _padded(self, source: FrameSource) -> PaddedSequence:
+        return PaddedSequence(source, self.config, self.cutting.padding)
+
+    def _plan(self, padded: PaddedSequence) -> TilePlan:
+        cut, (height, width) = self.cutting, (padded.height, padded.width)
+        grid = math.lcm(GRID, self.config.tile_grid)
+        if math.isinf(cut.max_memory):
+            return TilePlan(
+                split_axis(padded.frames, cut.tile_frames, TIME_OVERLAP, TIME_STEP),
+                split_axis(height, cut.tile or height, grid, grid),
+                split_axis(width, cut.tile or width, grid, grid),
+            )
+        network_bytes = cut.memory or tile_memory(self.config)
+
+        def memory(frames: int, tile_height: int, tile_width: int) -> float:
+            summed = BYTES_A_NUMBER * 3 * frames * height * width * (1 + self.scale**2)
+            return network_bytes(frames, tile_height, tile_width) + min(summed, cut.sum_limit)
+
+        return plan_tiles(
+            padded.frames, height, width, grid, memory, cut.max_memory, cut.tile_frames
+        )
+
+    def _timed(self, clip: Picture, rows: Span, columns: Span) -> Picture:
+        started = time.perf_counter()
+        restored = self._run(clip, rows, columns)
+        self.seconds += time.perf_counter() - started
+        return restored
+
+    def _zeros(self, shape: tuple[int, ...]) -> Picture:
+        if BYTES_A_NUMBER * math.prod(shape) <= self.cutting.sum_limit:
+            return np.zeros(shape, np.float32)
+        with TemporaryFile(dir=self.cutting.scratch) as file:
+            return np.memmap(file, np.float32, "w+", shape=shape)
+
+
+def _source(frames: FrameSource | Frame) -> FrameSource:
+    return ArraySequence(frames) if isinstance(frames, np.ndarray) else frames

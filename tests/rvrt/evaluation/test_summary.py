@@ -1,0 +1,80 @@
+import json
+import math
+from pathlib import Path
+
+from rvrt.evaluation.protocol import PUBLISHED_VIMEO
+from rvrt.evaluation.results import METRICS, SequenceRecord
+from rvrt.evaluation.sequences import DataSource
+from rvrt.evaluation.summary import Facts, NetworkRun, Results, Settings, Weights, summarise
+
+FACTS = Facts(
+    title="rvrt on vimeo_septuplet test",
+    protocol="centre",
+    split="test",
+    weights=Weights("runs/best.ckpt", "0f", None),
+    versions={"numpy": "1.26.4"},
+    device="CPU, 2 cores",
+    published=PUBLISHED_VIMEO,
+    settings={"tile": None, "padding": "authors"},
+)
+
+
+def scores(psnr):
+    return dict(zip(METRICS, (psnr, 0.5, psnr + 1, 0.25), strict=True))
+
+
+def record(key, psnr, seconds=1.0):
+    nan = int(math.isnan(psnr))
+    return SequenceRecord(key, 1, nan, scores(psnr), scores(20.0), seconds, int(9 * seconds))
+
+
+def test_means_groups_speed_and_memory():
+    records = [record("a", 30.0, 9.0), record("b", 32.0, 1.0), record("c", 37.0, 2.0)]
+    results = summarise(FACTS, records, {"b": "slow", "c": "fast", "x": "medium"})
+    assert (results.whole.ours, results.whole.bicubic) == (scores(33.0), scores(20.0))
+    assert list(results.groups) == ["slow", "fast"] and results.groups["slow"].sequences == 1
+    assert results.groups["slow"].ours == scores(32.0)
+    assert (results.seconds_per_call, results.peak_memory_bytes) == (2.0, 81)
+
+
+def test_without_a_network():
+    results = summarise(FACTS, [SequenceRecord("a", 1, 0, None, scores(20.0))], {})
+    assert results.whole.ours is None and results.whole.bicubic == scores(20.0)
+    assert results.seconds_per_call is results.peak_memory_bytes is None
+
+
+def test_nan_is_counted_and_never_dropped():
+    results = summarise(FACTS, [record("a", 30.0), record("b", math.nan)], {})
+    assert results.nan_frames == 1 and math.isnan(results.whole.ours["psnr_y"])
+    assert results.to_json()["means"]["ours"]["psnr_y"] == "nan"
+
+
+def test_the_form_of_the_file():
+    results = summarise(FACTS, [record("a", 30.0), record("b", math.inf)], {"a": "slow"})
+    fields = results.to_json()
+    assert list(fields) == [
+        "title", "protocol", "split", "weights", "versions", "device", "published", "settings",
+        "sequences", "frames", "nan_frames", "seconds_per_call", "peak_memory_bytes", "means",
+        "groups",
+    ]  # fmt: skip
+    assert fields["published"][1] == {
+        "name": "RVRT, mindediting", "protocol": "centre", "psnr_y": 38.12, "ssim_y": None
+    }  # fmt: skip
+    assert fields["groups"] == {
+        "slow": {"sequences": 1, "ours": scores(30.0), "bicubic": scores(20.0)}
+    }
+    assert Results.from_json(json.loads(json.dumps(fields, allow_nan=False))) == results
+
+
+def test_settings_say_what_a_measurement_depends_on():
+    made = DataSource(Path("/data/gt"), None, "uint8")
+    baseline = Settings(made, "all", True, None)
+    assert baseline.to_json() == {
+        "gt": "/data/gt", "lq": "made from GT, convention uint8", "protocol": "all",
+        "save_images": True,
+    }  # fmt: skip
+    run = NetworkRun("0f", "GPU", "float16", 64, 30, "authors")
+    stored = DataSource(Path("/data/gt"), Path("/data/BIx4"), "double")
+    settings = Settings(stored, "centre", False, run).to_json()
+    assert settings["lq_convention"] == "double" and settings["padding"] == "authors"
+    assert (settings["tile"], settings["device"], settings["weights_sha256"]) == (64, "GPU", "0f")
