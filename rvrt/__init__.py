@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rvrt.config.training import TrainConfig
     from rvrt.evaluation.evaluator import evaluate
     from rvrt.models import NETWORKS, Network, build_network
+    from rvrt.restoration.restorer import Cutting, Restorer
     from rvrt.training.losses import LOSSES
     from rvrt.training.trainer import Trainer
     from rvrt.weights.checkpoint import load_network, save_network
@@ -33,6 +34,8 @@ _HOMES = {
     "build_network": "models.build_network",
     "load_network": "weights.checkpoint.load_network",
     "save_network": "weights.checkpoint.save_network",
+    "Cutting": "restoration.restorer.Cutting",
+    "Restorer": "restoration.restorer.Restorer",
     "evaluate": "evaluation.evaluator.evaluate",
     "Trainer": "training.trainer.Trainer",
     "TrainConfig": "config.training.TrainConfig",
@@ -47,6 +50,8 @@ __all__ = [
     "build_network",
     "load_network",
     "save_network",
+    "Cutting",
+    "Restorer",
     "evaluate",
     "Trainer",
     "TrainConfig",

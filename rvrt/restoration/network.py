@@ -7,17 +7,14 @@ import hashlib
 import math
 from pathlib import Path
 
+import mindspore as ms
 import numpy as np
+from mindspore import nn
 
 from rvrt.config.network import MODEL_PRESETS, NetworkConfig
 from rvrt.errors import CheckpointError
 from rvrt.restoration.tiling import Picture, Span
-from rvrt.runtime import device  # before mindspore, which then finds the libraries of a GPU
-
-# isort: split
-import mindspore as ms
-from mindspore import nn
-
+from rvrt.runtime import device
 from rvrt.weights.checkpoint import load_network
 
 # Belong to the weights, not to the preset: the authors' and mindediting's differ in them.
