@@ -108,14 +108,13 @@ def downsample_clip(
         try:
             if not done:
                 target.parent.mkdir(parents=True, exist_ok=True)
+                remove_parts(target.parent)
             _downsample_frame(source, target, settings)
             done += 1
         except FrameError as error:
             failures.append(Failure(str(source), str(error)))
         except OSError as error:
             failures.append(Failure(str(target), f"cannot be written: {error.strerror}"))
-    if skipped < len(FRAME_NUMBERS):
-        remove_parts(lq_root / key)
     return Outcome(done, skipped, tuple(failures))
 
 

@@ -26,6 +26,7 @@ from vimeo_tools.degradations import DEGRADATIONS, Degradation
 from vimeo_tools.errors import OutputError, SettingsError
 from vimeo_tools.preparation.downsample import LqSettings, count_complete, downsample_tree
 from vimeo_tools.running.failures import Failure
+from vimeo_tools.running.folders import make_folder
 from vimeo_tools.running.jobs import Summary, shard
 
 
@@ -148,8 +149,8 @@ def _write_annotations(
     keys = merge_keys(clips.keys for clips in clip_lists.values())
     failures = check_headers(settings.images_root, keys, size, executor)
     bad_clips = {Path(failure.path).parent for failure in failures}
+    make_folder(settings.output_dir)
     try:
-        settings.output_dir.mkdir(parents=True, exist_ok=True)
         for split, clips in clip_lists.items():
             whole = [key for key in clips.keys if settings.images_root / key not in bad_clips]
             path = settings.output_dir / annotation_name(split)

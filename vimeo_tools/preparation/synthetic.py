@@ -228,9 +228,9 @@ def _draw_missing(root: Path, size: FrameSize, seed: int, key: str) -> Outcome:
     folder = targets[0].parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        remove_parts(folder)
         for target, frame in zip(targets, frames, strict=True):
             write_file(target, encode_png(frame))
     except OSError as error:
         return Outcome(failures=(Failure(str(folder), f"cannot be written: {error.strerror}"),))
-    remove_parts(folder)
     return Outcome(done=len(targets))

@@ -174,9 +174,9 @@ def _write_clip(
     if all(target.is_file() for target in targets):
         return Outcome(skipped=len(targets))
     targets[0].parent.mkdir(parents=True, exist_ok=True)
+    remove_parts(targets[0].parent)
     for target, data in zip(targets, encoders.map(encode_png, frames), strict=True):
         write_file(target, data)
-    remove_parts(targets[0].parent)
     return Outcome(done=len(targets))
 
 

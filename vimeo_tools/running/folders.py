@@ -83,8 +83,8 @@ def taken(
         OutputError: the folder is in use, cannot be written, or holds something else.
         VimeoToolsError: its record cannot be understood.
     """
+    made = make_folder(folder)
     with _message(folder):
-        made = _make(folder)
         lock = _Lock(folder, shared, part)
     place = Place(folder, record)
     try:
@@ -92,7 +92,7 @@ def taken(
             if not shared:
                 lock.open_door()  # others are told, instead of waiting
             remove_parts(folder)
-            _settle(folder, record, replace)
+            _settle(folder, record, replace, lock)
             lock.open_door()
         yield place
     finally:
@@ -129,7 +129,7 @@ def refuse_overlap(output: Path, *sources: Path) -> None:
                     )
 
 
-def _settle(folder: Path, record: Record, replace: Callable[[], None] | None) -> None:
+def _settle(folder: Path, record: Record, replace: Callable[[], None] | None, lock: _Lock) -> None:
     """Have the record in the folder, or refuse."""
     found = record.read(folder)
     if found is None:
@@ -139,7 +139,7 @@ def _settle(folder: Path, record: Record, replace: Callable[[], None] | None) ->
                 f"{folder}: is not empty and not made by this command: it holds {stranger} and no "
                 f"{record.name}; choose another"
             )
-    elif record.differences(found) and not record.holds_nothing(folder):
+    elif record.differences(found) and not (lock.is_alone() and record.holds_nothing(folder)):
         if replace is None:
             raise OutputError(f"{folder}: {record.refusal(found)}")
         replace()
@@ -154,8 +154,9 @@ class _Lock:
             raise OutputError(_in_use(folder, part))
         self._file = _open_door(folder)
         self._key = _key(folder)
+        self._how = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
         try:
-            self._try(_USE, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+            self._try(_USE, self._how)
             if part is not None:
                 self._try(_FIRST_PART + part[1] * (part[1] - 1) // 2 + part[0], fcntl.LOCK_EX)
         except (BlockingIOError, PermissionError):
@@ -166,6 +167,15 @@ class _Lock:
     def open_door(self) -> None:
         """Let others take the folder too, where it is shared."""
         fcntl.lockf(self._file, fcntl.LOCK_UN, 1, _DOOR)
+
+    def is_alone(self) -> bool:
+        """Whether no other process uses the folder; asked with the door closed."""
+        try:
+            self._try(_USE, fcntl.LOCK_EX)
+        except (BlockingIOError, PermissionError):
+            return False
+        self._try(_USE, self._how)
+        return True
 
     def leave(self, folder: Path, record: Record | None) -> None:
         """Unlock; the last one removes the lock file, and a record with no work beside it."""
@@ -219,19 +229,26 @@ def _in_use(folder: Path, part: tuple[int, int] | None) -> str:
     return f"{folder}: another process is at work there{which}; wait until it has ended"
 
 
-def _make(folder: Path) -> list[Path]:
-    """Make the folder; returns those that were made, the innermost first."""
-    missing = [path for path in (folder, *folder.parents) if not path.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    return missing
+def make_folder(folder: Path) -> list[Path]:
+    """Make a folder and those above it, all or none; returns those made, the innermost first.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+    with _message(folder):
+        missing = [path for path in (folder, *folder.parents) if not path.exists()]
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            _remove_empty(missing)
+            raise
+        return missing
 
 
 def _remove_empty(folders: list[Path]) -> None:
     for folder in folders:
-        try:
+        with contextlib.suppress(OSError):
             folder.rmdir()
-        except OSError:
-            return
 
 
 @contextlib.contextmanager

@@ -144,6 +144,11 @@ def test_those_who_share_must_agree(tmp_path, hold):
     assert names(tmp_path / "out") == ["red.png", RECORD_NAME]
 
 
+def test_a_record_without_work_stays_while_it_is_used(tmp_path, hold):
+    assert hold(tmp_path / "out", "red", "{'shared': True}")[1] == "in"
+    assert "colour red (now blue)" in hold(tmp_path / "out", "blue", "{'shared': True}")[1]
+
+
 def test_each_part_has_one_process(tmp_path, hold):
     assert hold(tmp_path, "red", "{'shared': True, 'part': (1, 2)}")[1] == "in"
     assert hold(tmp_path, "red", "{'shared': True, 'part': (2, 2)}")[1] == "in"
