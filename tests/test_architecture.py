@@ -13,9 +13,6 @@ CHANGES = re.findall(r"^\| ([a-z][^|]*) \| \[[^]]*\]\(\.\./([^)]+)\)[^|]* \| (.*
 
 def test_there_are_twelve_changes_and_more():
     assert len(CHANGES) >= 12
-    assert (
-        f"## {['Twelve', 'Thirteen', 'Fourteen', 'Fifteen', 'Sixteen'][len(CHANGES) - 12]}" in PAGE
-    )
 
 
 @pytest.mark.parametrize(("change", "file", "there"), CHANGES, ids=[row[0] for row in CHANGES])
