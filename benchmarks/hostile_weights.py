@@ -59,7 +59,9 @@ def read(kind: str, path: Path, rng: random.Random) -> None:
 
 def work(given: argparse.Namespace, kinds: list[str], folder: Path) -> None:
     """Print for each file its kind, how it ended, and how many seconds it took."""
-    import rvrt.weights.checkpoint  # noqa: F401  before time and memory are measured
+    import rvrt.config.loading
+    import rvrt.weights.checkpoint  # before time and memory are measured
+    import rvrt.weights.torch_pickle  # noqa: F401
     from rvrt.errors import RvrtError
 
     whole = whole_files(folder)

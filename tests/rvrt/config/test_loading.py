@@ -3,9 +3,11 @@ import os
 from itertools import pairwise
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rvrt.cli.train import main as train_main
 from rvrt.config.loading import flat, load_config, override, to_yaml
 from rvrt.config.training import TRAIN_PRESETS
 from rvrt.errors import ConfigError
@@ -202,3 +204,35 @@ def test_flat_names_every_value():
     names = flat(TRAIN_PRESETS["rvrt"])
     assert names["model.num_blocks"] == (1, 2, 1)
     assert names["preset"] == "rvrt"
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "train.batch_size=1000000000",
+        "train.steps=9223372036854775808",
+        "train.steps=2020-01-01",
+        "train.steps=" + "9" * 5000,
+        "model.upscale=1048576",
+        "optimiser.lr=.inf",
+        "data.root=" + "x" * 5000,
+        'data.root="\\0"',
+        "data=[" * 5000,
+    ],
+)
+def test_the_command_says_it_in_one_line_and_leaves_nothing(tmp_path, setting):
+    command = ["--preset", "rvrt-debug", "--output", str(tmp_path / "run"), "--set", setting]
+    done = CliRunner().invoke(train_main, command)
+    assert (done.exit_code, type(done.exception)) == (1, SystemExit)
+    assert done.output.startswith("Error: ") and done.output.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "damage", [b"", b"\0", b"preset: [", b"preset: x\n", b"a: &a [*a]", b"\xff"]
+)
+def test_a_damaged_config_of_a_run_is_named(tmp_path, damage):
+    (tmp_path / "config.yaml").write_bytes(damage)
+    with pytest.raises(ConfigError) as caught:
+        load_config(file=tmp_path / "config.yaml")
+    assert str(caught.value).isprintable()

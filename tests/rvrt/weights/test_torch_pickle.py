@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rvrt.errors import CheckpointError
 from rvrt.weights.torch_pickle import read_torch_file, write_torch_file
@@ -245,6 +247,50 @@ def test_archives_that_are_not_what_they_say(tmp_path):
     path.write_bytes(both)
     with pytest.raises(CheckpointError, match=r"records that overlap|ends after the file"):
         read_torch_file(path)
+
+
+TENSOR = with_storage("FloatStorage", 2, "I2\n", "I1\n")[:-1]
+PIECES = [
+    *(bytes([code]) for code in b"(N])}aesudlt012bRQo\x85\x86\x87\x81\x88\x8f\x90\x93\x94"),
+    *(b"K\x01", b"q\x00", b"q\x01", b"h\x00", b"h\x01", b"X\x01\0\0\0a", b"h\x00h\x00\x86q\x00"),
+    *(
+        b"ccollections\nOrderedDict\n",
+        b"ctorch\nSize\n",
+        b"cos\nsystem\n",
+        TENSOR,
+        b"I99\n",
+        b"V0\n",
+    ),
+    *(b"ctorch._utils\n_rebuild_tensor_v2\n", b"ctorch\nFloatStorage\n", b"Vstorage\n"),
+    *(b"\x96" + b"\xff" * 7 + b"\0", b"\x8e" + b"\xff" * 7 + b"\0", b"r\xff\xff\xff\x7f"),
+]
+
+
+@settings(max_examples=300, deadline=None)
+@given(pieces=st.lists(st.sampled_from(PIECES), max_size=40), data=st.sampled_from([b"", bytes(8)]))
+def test_any_pickle_gives_what_the_file_holds_or_a_message(tmp_path_factory, pieces, data):
+    path = archive(tmp_path_factory.getbasetemp() / "any.pth", b"".join(pieces) + b".", data)
+    try:
+        read_torch_file(path)
+    except CheckpointError as error:
+        assert str(error).isprintable()
+
+
+@settings(max_examples=100, deadline=None)
+@given(places=st.lists(st.integers(0, 10**6), min_size=1, max_size=4), value=st.binary(max_size=9))
+def test_a_damaged_archive_gives_its_tensor_or_a_message(tmp_path_factory, places, value):
+    path = archive(tmp_path_factory.getbasetemp() / "bad.pth", TENSOR + b".", bytes(8))
+    raw = bytearray(path.read_bytes())
+    for place in places:
+        place %= len(raw)
+        raw[place : place + len(value)] = value
+    path.write_bytes(raw)
+    try:
+        content = read_torch_file(path)
+    except CheckpointError as error:
+        assert str(error).isprintable()
+    else:
+        np.testing.assert_array_equal(content, np.zeros(2, np.float32))
 
 
 def test_pipes_and_folders(tmp_path):
