@@ -147,10 +147,10 @@ class GuidedDeformableAttention(nn.Cell):
         for start in range(0, rows, step):
             stop = min(rows, start + step)
             offsets = self._offsets(hidden[start:stop])
-            base_y = self._spread(base[0][start:stop], 0)
-            base_x = self._spread(base[1][start:stop], 1)
+            base_y = self.spread(base[0][start:stop], 0)
+            base_x = self.spread(base[1][start:stop], 1)
             places = [
-                self._place(y + base_y, x + base_x, first[start:stop], h, w) for y, x in offsets
+                self.place(y + base_y, x + base_x, first[start:stop], h, w) for y, x in offsets
             ]
             out += [self.attend(q[start:stop], k, v, w, *places[0], *places[1])]
             mean_y += [self._mean_offset(offsets[0][0], offsets[1][0])]
@@ -180,13 +180,14 @@ class GuidedDeformableAttention(nn.Cell):
         raw = linear(hidden, gather_rows(weight, order), ops.gather(bias, order, 0))
         return tanh(raw) * self.max_offset
 
-    def _spread(self, base: Tensor, axis: int) -> Tensor:
+    def spread(self, base: Tensor, axis: int) -> Tensor:
         """Where each tap lies before its offset is added, along one axis: (Q, G*S)."""
         return ops.MatMul()(base, _spread_matrix(self.groups // 2, self.window, axis))
 
-    def _place(
+    def place(
         self, y: Tensor, x: Tensor, first: Tensor, h: int, w: int
     ) -> tuple[Tensor, Tensor, Tensor]:
+        """Where each sample is read: its first row, int32, and how far beyond, in y and x."""
         y0, fy = split_position(y, h)
         x0, fx = split_position(x, w)
         groups = self.groups // 2

@@ -20,7 +20,7 @@ from vimeo_tools.errors import AnnotationError, FrameError, LmdbError, OutputErr
 
 META_INFO_NAME = "meta_info.txt"
 # Doubled as often as needed; the same steps whether a run was interrupted or not.
-_FIRST_MAP_SIZE = 1 << 30
+FIRST_MAP_SIZE = 1 << 30
 _LONGEST_META_INFO = 2**28
 _LONGEST_KEY = 511  # LMDB's limit
 
@@ -33,11 +33,13 @@ class LmdbWriter:
 
     Args:
         folder: of the database; made if need be.
+        first_map_size: bytes that a new database may grow to before its map is doubled.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, first_map_size: int = FIRST_MAP_SIZE) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
+        self._first_map_size = first_map_size
 
     def __enter__(self) -> LmdbWriter:
         return self
@@ -98,7 +100,7 @@ class LmdbWriter:
         is_new = not (self._folder / "data.mdb").exists()
         try:
             # Not synchronous: a killed process loses nothing that it committed; 0 keeps the size.
-            map_size = _FIRST_MAP_SIZE if is_new else 0
+            map_size = self._first_map_size if is_new else 0
             return lmdb.open(str(self._folder), map_size=map_size, sync=False)
         except lmdb.Error as error:
             raise LmdbError(f"{self._folder}: cannot be opened for writing: {error}") from None

@@ -62,6 +62,7 @@ def finish(process):
     return out, err
 
 
+@pytest.mark.slow
 def test_ten_steps_a_kill_and_ten_steps_equal_twenty(drawn, tmp_path, start):
     config = tiny_config(
         drawn,

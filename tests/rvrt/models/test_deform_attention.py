@@ -28,14 +28,14 @@ def attend(batch, dim, h, w, heads, groups, window):
     still, base = np.zeros((2 * batch * h * w, 2), np.float32), []
     for axis in (0, 1):
         place = np.concatenate([still, da.plan_pixel(batch, h, w, axis)], 1)
-        base += [module._spread(Tensor(place), axis)]
+        base += [module.spread(Tensor(place), axis)]
     first = Tensor(da.plan_first_row(batch, h, w, half, taps))
 
     def run(q, k, v, offset):
         places = []
         for part in (0, 1):
             y, x = (offset[:, Tensor(order[part, axis])] + base[axis] for axis in (0, 1))
-            places += [module._place(y, x, first, h, w)]
+            places += [module.place(y, x, first, h, w)]
         k, v = (bordered(rows, (2 * batch, h, w), half) for rows in (k, v))
         return cell(q, k, v, w, *places[0], *places[1])
 

@@ -247,6 +247,7 @@ def test_recomputed_parts_give_the_same_gradients(config, choices):
         check_same(gradients(config, Execution(recompute=(part,))), expected, 1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", SMALL_CONFIGS, ids=("rvrt", "light"))
 def test_compiled_blocks_and_recomputation_go_together(config):
     """What device.execution asks for when an accelerator trains."""
@@ -296,6 +297,7 @@ def test_half_precision_keeps_the_enlarged_input(preset):
     assert np.array_equal(*outputs)
 
 
+@pytest.mark.slow
 def test_training_golden(golden, weights, debug_model):
     """Losses of four steps, gradient norms and gradients of the first."""
     data = golden("train_true")
@@ -336,6 +338,7 @@ def check_gradients(data, parameters, gradients):
             assert np.abs(found[key[5:]] - expected).max() < 1e-3 * scale, key
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", PRESETS)
 def test_one_whole_graph_gives_the_same(models, preset):
     config = MODEL_PRESETS[preset]

@@ -75,6 +75,7 @@ def untimed(folder):
     ]
 
 
+@pytest.mark.slow
 def test_two_ranks_equal_one_at_twice_the_batch(tmp_path):
     synthesize(tmp_path / "data", 4, size=FrameSize(height=64, width=64))
     config = tiny_config(tmp_path / "data", train={"steps": 3, "batch_size": 2})

@@ -10,8 +10,8 @@ from vimeo_tools.data.png import FrameSize, check_png
 from vimeo_tools.errors import FrameError, LmdbError, OutputError
 
 
-def build(folder, records, names=None):
-    with LmdbWriter(folder) as writer:
+def build(folder, records, names=None, **how):
+    with LmdbWriter(folder, **how) as writer:
         writer.put_all([(name.encode(), value) for name, value in records.items()])
     names = list(records) if names is None else names
     (folder / "meta_info.txt").write_text(meta_info_text(names, FrameSize(256, 448)))
@@ -33,10 +33,9 @@ def test_records_of_both_profiles(tmp_path, key):
     assert not (tmp_path / "a.lmdb" / "lock.mdb").exists()
 
 
-def test_the_map_grows_as_needed(tmp_path, monkeypatch):
-    monkeypatch.setattr("vimeo_tools.data.lmdb_store._FIRST_MAP_SIZE", 1 << 16)
+def test_the_map_grows_as_needed(tmp_path):
     records = {f"00001/{n:04d}/im1": bytes([n]) * 50_000 for n in range(1, 60)}
-    reader = LmdbReader(build(tmp_path / "a.lmdb", records))
+    reader = LmdbReader(build(tmp_path / "a.lmdb", records, first_map_size=1 << 16))
     assert all(reader.read(key[:10], 1) == value for key, value in records.items())
 
 
