@@ -15,6 +15,7 @@ from vimeo_tools.cli.options import (
     DASK,
     DEGRADATION,
     FOLDER,
+    LAYOUT,
     LISTS,
     WORKERS,
     add_options,
@@ -30,7 +31,6 @@ from vimeo_tools.cli.synthetic import synthesize_command
 from vimeo_tools.cli.verify import verify_command
 from vimeo_tools.cli.video import from_video
 from vimeo_tools.data.lists import ANNOTATION_FORMS, in_both
-from vimeo_tools.data.septuplets import GT_FOLDER
 from vimeo_tools.errors import VimeoToolsError
 from vimeo_tools.preparation.prepare import PrepareSettings, describe, prepare
 from vimeo_tools.resize.backends import describe_backend
@@ -69,9 +69,7 @@ def _show_version(ctx: click.Context, _option: click.Parameter, wanted: bool) ->
 @click.option(
     "--images-root",
     type=FOLDER,
-    default=Path(GT_FOLDER),
-    show_default=True,
-    help="GT frames: the folder of 00001/0001/im1.png.",
+    help="GT frames: the folder of 00001/0001/im1.png.  [default: sequences]",
 )
 @click.option(
     "--output-dir",
@@ -80,7 +78,7 @@ def _show_version(ctx: click.Context, _option: click.Parameter, wanted: bool) ->
 )
 @click.option("--generate-lq", is_flag=True, help="Make the LQ frames too.")
 @click.option("--scale", type=click.IntRange(2, 64), default=4, show_default=True)
-@add_options(DEGRADATION, CONVENTION, *BLUR)
+@add_options(LAYOUT, DEGRADATION, CONVENTION, *BLUR)
 @click.option(
     "--annotation-form",
     type=click.Choice(list(ANNOTATION_FORMS)),
@@ -131,15 +129,19 @@ def main(
         _refuse_options_before_command(ctx)
         return
     made = take_degradation(options)
+    if options["images_root"] is None:
+        options["images_root"] = Path(options["layout"].gt_folder)
     if options["output_dir"] is None:
         usual = made.folder(options["scale"]) if options["generate_lq"] else "."
         options["output_dir"] = Path(usual)
     if dask:  # its workers have other working directories
         for name in ("images_root", "output_dir"):
             options[name] = options[name].absolute()
-    lists = choose_lists(options["images_root"].parent, train_annotation, test_annotation)
+    lists = choose_lists(
+        options["images_root"].parent, train_annotation, test_annotation, options["layout"]
+    )
     settings = PrepareSettings(lists=lists, degradation=made, **options)
-    if leak := in_both(lists):
+    if leak := in_both(lists, options["layout"]):
         click.echo(f"Warning: leak: {leak}", err=True)
     if dry_run:
         text = describe(settings)

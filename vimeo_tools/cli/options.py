@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from vimeo_tools.cli.plugin import plugin_option
+from vimeo_tools.data.layouts import LAYOUTS, Layout, choose_layout
 from vimeo_tools.data.png import FrameSize
 from vimeo_tools.data.septuplets import SPLITS
 from vimeo_tools.degradations import DEGRADATIONS, Degradation, choose_degradation
@@ -22,6 +23,7 @@ from vimeo_tools.preparation.verification import counted
 from vimeo_tools.resize.matlab import CONVENTIONS
 from vimeo_tools.running.failures import Failure, write_failures
 from vimeo_tools.running.jobs import Summary, available_workers, dask_executor, process_pool
+from vimeo_tools.running.progress import silence
 
 _FAILURES_SHOWN = 10
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -55,6 +57,22 @@ BLUR = (
         help="Of bd: the GT pixel under the middle of the kernel for the first sample.",
     ),
     click.option("--border", type=click.Choice(BORDERS), help="Of bd: what lies outside a frame."),
+)
+
+
+def _find_layout(_ctx: click.Context, _option: click.Parameter, name: str) -> Layout:
+    try:
+        return choose_layout(name)
+    except SettingsError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+LAYOUT = click.option(
+    "--layout",
+    metavar="NAME",
+    default="vimeo90k",
+    callback=_find_layout,
+    help=f"Where frames and lists lie: {', '.join(LAYOUTS)}, or one of a plugin.",
 )
 LISTS = (
     click.option("--train-annotation", type=FILE, help="[default: sep_trainlist.txt]"),
@@ -101,6 +119,8 @@ def parse_shard(value: str | tuple[int, int]) -> tuple[int, int]:
 def _note(ctx: click.Context, option: click.Parameter, value: bool) -> None:
     if value:
         ctx.meta[f"{__name__}.{option.name}"] = value
+        if option.name == "quiet":
+            silence()
 
 
 def _noted(name: str) -> bool:
@@ -166,10 +186,12 @@ def make_executor(workers: int | None, dask: str | None) -> Iterator[Executor | 
         yield executor
 
 
-def choose_lists(folder: Path, train: Path | None, test: Path | None) -> dict[str, Path]:
+def choose_lists(
+    folder: Path, train: Path | None, test: Path | None, layout: Layout
+) -> dict[str, Path]:
     """Split lists: those named; or, where none is named those found in ``folder``."""
     named = {split: path for split, path in zip(SPLITS, (train, test), strict=True) if path}
-    return named or find_lists(folder)
+    return named or find_lists(folder, layout)
 
 
 def finish(ctx: click.Context, summary: Summary, failures_path: Path) -> None:

@@ -10,6 +10,7 @@ import click
 from vimeo_tools.cli.options import (
     COMMON,
     FOLDER,
+    LAYOUT,
     LISTS,
     add_options,
     choose_lists,
@@ -18,16 +19,22 @@ from vimeo_tools.cli.options import (
     show_values,
     summary_values,
 )
+from vimeo_tools.data.layouts import Layout
 from vimeo_tools.data.lists import read_list
-from vimeo_tools.data.septuplets import GT_FOLDER, KEY_PROFILES, SPLITS, usual_size
+from vimeo_tools.data.septuplets import KEY_PROFILES, SPLITS, usual_size
 from vimeo_tools.errors import SettingsError
-from vimeo_tools.preparation.pack import CONTENTS, PackPlan, check_name, pack
+from vimeo_tools.preparation.pack import (
+    CONTENTS,
+    PackPlan,
+    check_name,
+    database_name,
+    frame_numbers,
+    pack,
+)
 
 
 @click.command("pack-lmdb")
-@click.option(
-    "--images-root", type=FOLDER, default=Path(GT_FOLDER), show_default=True, help="GT frames."
-)
+@click.option("--images-root", type=FOLDER, help="GT frames.  [default: sequences]")
 @click.option("--lq-root", type=FOLDER, default=Path("BIx4"), show_default=True, help="LQ frames.")
 @add_options(*LISTS)
 @click.option(
@@ -55,12 +62,12 @@ from vimeo_tools.preparation.pack import CONTENTS, PackPlan, check_name, pack
 @click.option("--output-dir", type=FOLDER, default=Path(), show_default=True)
 @click.option("--name", help="Of the database, if it is one.  [default: the trainers' name]")
 @click.option("--overwrite", is_flag=True, help="Replace databases that are there.")
-@add_options(*COMMON)
+@add_options(LAYOUT, *COMMON)
 @click.pass_context
 def pack_lmdb(
     ctx: click.Context,
     /,
-    images_root: Path,
+    images_root: Path | None,
     lq_root: Path,
     output_dir: Path,
     train_annotation: Path | None,
@@ -68,6 +75,7 @@ def pack_lmdb(
     splits: Sequence[str],
     contents: Sequence[str],
     profile: str,
+    layout: Layout,
     name: str | None,
     overwrite: bool,
 ) -> None:
@@ -81,7 +89,8 @@ def pack_lmdb(
     makes vimeo90k_train_GT_all.lmdb and, from BIx4, vimeo90k_train_LR7frames.lmdb. A database has
     its name only when it is whole; until then it is NAME.lmdb.partial. Run again, it goes on there.
     """
-    lists = choose_lists(images_root.parent, train_annotation, test_annotation)
+    images_root = images_root or Path(layout.gt_folder)
+    lists = choose_lists(images_root.parent, train_annotation, test_annotation, layout)
     contents = contents or (["gt-all", "lq"] if lq_root.is_dir() else ["gt-all"])
     splits = splits or ["train"]
     if name and len(contents) * len(splits) > 1:
@@ -92,13 +101,13 @@ def pack_lmdb(
     for split in splits:
         if split not in lists:
             raise SettingsError(f"there is no {split} list; name it with --{split}-annotation")
-        clips = read_list(lists[split])
+        clips = read_list(lists[split], layout)
         for content in (CONTENTS[content] for content in contents):
             source = lq_root if content.low_quality else images_root
-            target = output_dir / (name or content.name_template.format(split=split))
-            plan = PackPlan(
-                source, target, clips.keys, content.numbers, usual_size(source, clips.keys), profile
-            )
+            target = output_dir / (name or database_name(content, split, source, layout))
+            numbers = frame_numbers(content, layout)
+            size = usual_size(source, clips.keys, layout)
+            plan = PackPlan(source, target, clips.keys, numbers, size, profile, layout)
             summary = pack(plan, overwrite=overwrite)
             missing = f"; kept as {plan.partial.name} until they are mended" * bool(
                 summary.failures

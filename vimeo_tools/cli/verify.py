@@ -11,6 +11,7 @@ from vimeo_tools.cli.options import (
     COMMON,
     DASK,
     FILE,
+    LAYOUT,
     WORKERS,
     add_options,
     failure_values,
@@ -18,7 +19,7 @@ from vimeo_tools.cli.options import (
     report_failures,
     show,
 )
-from vimeo_tools.data.septuplets import GT_FOLDER, SPLITS, split_list_path
+from vimeo_tools.data.septuplets import GT_FOLDER, SPLITS
 from vimeo_tools.errors import SettingsError
 from vimeo_tools.preparation.verify import verify
 from vimeo_tools.resize.matlab import CONVENTIONS
@@ -43,7 +44,7 @@ from vimeo_tools.resize.matlab import CONVENTIONS
 )
 @click.option("--sample", type=click.IntRange(1), metavar="N", help="Compare N clips only.")
 @click.option("--report", type=FILE, help="Write all failures into this file.")
-@add_options(WORKERS, DASK, *COMMON)
+@add_options(LAYOUT, WORKERS, DASK, *COMMON)
 @click.pass_context
 def verify_command(
     ctx: click.Context,
@@ -71,7 +72,7 @@ def verify_command(
     if split:
         if clip_list:
             raise SettingsError("--list and --split: give one of them")
-        clip_list = split_list_path(gt.absolute().parent, split)
+        clip_list = options["layout"].list_path(gt.absolute().parent, split)
     with make_executor(workers, dask) as executor:
         if dask:  # its workers have other working directories
             gt, lq = gt.absolute(), lq.absolute()

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
+from vimeo_tools.data.layouts import VIMEO90K, Layout
 from vimeo_tools.data.lists import read_list
 from vimeo_tools.data.lmdb_store import LmdbReader
 from vimeo_tools.data.pictures import Frame, decode_picture, find_pictures
@@ -17,10 +18,7 @@ from vimeo_tools.data.png import decode_png, read_file
 from vimeo_tools.data.septuplets import (
     FRAME_NUMBERS,
     KEY_PROFILES,
-    SPLITS,
-    find_keys,
     merge_keys,
-    split_list_path,
 )
 from vimeo_tools.degradations import Degradation, choose_degradation, from_record
 from vimeo_tools.errors import FrameError, OutputError, SettingsError
@@ -56,14 +54,20 @@ class SeptupletFolder:
     The clips are those of the official lists beside ``root``, or all below it where there are none.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, layout: Layout = VIMEO90K) -> None:
         self.root = root
+        self._layout = layout
 
     def groups(self) -> list[list[str]]:
         """As `FrameStore.groups`."""
-        lists = [split_list_path(self.root.parent, split) for split in SPLITS]
-        keys = merge_keys(read_list(path).keys for path in lists if path.is_file())
-        return [clip_names(key) for key in keys or find_keys(self.root)]
+        layout = self._layout
+        lists = [layout.list_path(self.root.parent, split) for split in layout.lists]
+        keys = merge_keys(read_list(path, layout).keys for path in lists if path.is_file())
+        return [self.names(key) for key in keys or layout.find_keys(self.root)]
+
+    def names(self, key: str) -> list[str]:
+        """The names of a clip's frames."""
+        return [self._layout.frame_name(key, number) for number in self._layout.numbers]
 
     def frame(self, name: str) -> Frame:
         """As `FrameStore.frame`."""
@@ -197,7 +201,7 @@ def recorded_degradation(lq: Path) -> tuple[Degradation, int] | None:
         raise OutputError(f"{lq}: its record cannot be understood: {error}") from None
 
 
-def open_source(path: Path, name_end: str = "") -> FrameStore:
+def open_source(path: Path, name_end: str = "", layout: Layout = VIMEO90K) -> FrameStore:
     """The source that lies at ``path``, of whichever kind it is.
 
     Raises:
@@ -212,9 +216,9 @@ def open_source(path: Path, name_end: str = "") -> FrameStore:
     if pictures.groups():
         return pictures
     try:
-        find_keys(path)
+        layout.find_keys(path)
     except SettingsError:
         raise SettingsError(
-            f"{path}: holds neither clips (00001/0001/im1.png), nor data.mdb, nor pictures"
+            f"{path}: holds neither clips ({layout.key_words}), nor data.mdb, nor pictures"
         ) from None
-    return SeptupletFolder(path)
+    return SeptupletFolder(path, layout)

@@ -18,13 +18,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from vimeo_tools.data.files import read_regular
+from vimeo_tools.data.layouts import VIMEO90K, Layout
 from vimeo_tools.data.png import FrameSize, read_png_size
 from vimeo_tools.data.septuplets import (
-    FRAME_NUMBERS,
-    FRAMES_PER_CLIP,
     SPLITS,
-    check_key,
-    frame_path,
 )
 from vimeo_tools.errors import AnnotationError, FrameError
 from vimeo_tools.running.atomic import write_text
@@ -57,10 +54,10 @@ class ClipList(NamedTuple):
 
 def annotation_name(split: str) -> str:
     """The trainers' name for the annotation of a split ("train" or "test")."""
-    return f"meta_info_Vimeo90K_{split}_GT.txt"
+    return VIMEO90K.annotation_name(split)
 
 
-def read_list(path: Path) -> ClipList:
+def read_list(path: Path, layout: Layout = VIMEO90K) -> ClipList:
     """The clips of a list in any of the four forms; CRLF, a BOM and blank lines are accepted.
 
     Raises:
@@ -71,7 +68,7 @@ def read_list(path: Path) -> ClipList:
     for number, line in _read_lines(path):
         where = f"{path}:{number}"
         try:
-            key = _parse_line(line)
+            key = _parse_line(line, layout)
         except AnnotationError as error:
             failures.append(Failure(where, str(error)))
             continue
@@ -81,11 +78,11 @@ def read_list(path: Path) -> ClipList:
             line_of_key[key] = number
     if not line_of_key:
         bad = f"; {failures[0]}" if failures else ""
-        raise AnnotationError(f"{path}: names no clip, a line is as 00001/0001{bad}")
+        raise AnnotationError(f"{path}: names no clip; a clip key is {layout.key_words}{bad}")
     return ClipList(list(line_of_key), failures)
 
 
-def in_both(lists: Mapping[str, Path]) -> str | None:
+def in_both(lists: Mapping[str, Path], layout: Layout = VIMEO90K) -> str | None:
     """A warning where clips stand in the train list and in the test list; None otherwise.
 
     Raises:
@@ -93,7 +90,7 @@ def in_both(lists: Mapping[str, Path]) -> str | None:
     """
     if not lists.keys() >= set(SPLITS):
         return None
-    train, test = (read_list(lists[split]).keys for split in SPLITS)
+    train, test = (read_list(lists[split], layout).keys for split in SPLITS)
     shared = sorted(set(train) & set(test))
     if not shared:
         return None
@@ -104,7 +101,11 @@ def in_both(lists: Mapping[str, Path]) -> str | None:
 
 
 def check_headers(
-    gt_root: Path, keys: Sequence[str], size: FrameSize, executor: Executor | None = None
+    gt_root: Path,
+    keys: Sequence[str],
+    size: FrameSize,
+    executor: Executor | None = None,
+    layout: Layout = VIMEO90K,
 ) -> list[Failure]:
     """The frames of the clips that are missing or, by their headers, not 8-bit RGB PNG of ``size``.
 
@@ -113,14 +114,19 @@ def check_headers(
         keys: the clips.
         size: that all frames must have.
         executor: see `vimeo_tools.running.jobs.each`.
+        layout: where frames lie.
     """
-    task = partial(_header_failures, gt_root, size)
+    task = partial(_header_failures, gt_root, size, layout)
     failures = [f for found in each(task, keys, executor, label="headers") for f in found]
     return sorted(failures)
 
 
 def write_annotation(
-    path: Path, keys: Iterable[str], size: FrameSize, form: str = "basicsr"
+    path: Path,
+    keys: Iterable[str],
+    size: FrameSize,
+    form: str = "basicsr",
+    layout: Layout = VIMEO90K,
 ) -> None:
     """Write a meta-info file, a line per key.
 
@@ -132,7 +138,7 @@ def write_annotation(
     """
     template = ANNOTATION_FORMS[form]
     lines = (
-        template.format(key=key, frames=FRAMES_PER_CLIP, height=size.height, width=size.width)
+        template.format(key=key, frames=len(layout.numbers), height=size.height, width=size.width)
         for key in keys
     )
     write_text(path, "".join(f"{line}\n" for line in lines))
@@ -151,11 +157,11 @@ def _read_lines(path: Path) -> list[tuple[int, str]]:
     return [(number, line) for number, line in lines if line]
 
 
-def _parse_line(line: str) -> str:
+def _parse_line(line: str, layout: Layout) -> str:
     if len(line) > _LONGEST_LINE:
         raise AnnotationError(f"the line has {len(line):,} characters, a clip key has 10")
     key, *_ = line.split(maxsplit=1) or [line]
-    check_key(key)
+    layout.check_key(key)
     if not _REST.fullmatch(line[len(key) :]):
         forms = ", ".join(
             repr(form.format(key="00001/0001", frames=7, height=256, width=448))
@@ -165,10 +171,10 @@ def _parse_line(line: str) -> str:
     return key
 
 
-def _header_failures(gt_root: Path, size: FrameSize, key: str) -> list[Failure]:
+def _header_failures(gt_root: Path, size: FrameSize, layout: Layout, key: str) -> list[Failure]:
     failures = []
-    for number in FRAME_NUMBERS:
-        path = frame_path(gt_root, key, number)
+    for number in layout.numbers:
+        path = layout.frame_path(gt_root, key, number)
         try:
             size.check(read_png_size(path))
         except FrameError as error:

@@ -9,17 +9,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from vimeo_tools.data.layouts import VIMEO90K, Layout
 from vimeo_tools.data.png import FrameSize, read_png_size
 from vimeo_tools.errors import AnnotationError, FrameError, SettingsError
 from vimeo_tools.running.atomic import write_text
 
-FRAMES_PER_CLIP = 7
+FRAMES_PER_CLIP = len(VIMEO90K.numbers)
 CENTRE_FRAME = 4
-FRAME_NUMBERS = tuple(range(1, FRAMES_PER_CLIP + 1))
-GT_FOLDER = "sequences"
+FRAME_NUMBERS = VIMEO90K.numbers
+GT_FOLDER = VIMEO90K.gt_folder
 SPLITS = ("train", "test")
 
-_KEY = re.compile(r"[0-9]{5}/[0-9]{4}")
 # Enough clips to see the usual frame size without reading the whole tree.
 _SIZE_SAMPLE = 16
 
@@ -30,19 +30,17 @@ def check_key(key: str) -> str:
     Raises:
         AnnotationError: anything else, ``../`` and absolute paths among it.
     """
-    if not _KEY.fullmatch(key):
-        raise AnnotationError(f"{key!r}: a clip key is five digits, a slash, four digits")
-    return key
+    return VIMEO90K.check_key(key)
 
 
 def frame_path(root: Path, key: str, number: int) -> Path:
     """Where frame ``number`` (1 to 7) of clip ``key`` lies below ``root``."""
-    return root / key / f"im{number}.png"
+    return VIMEO90K.frame_path(root, key, number)
 
 
 def split_list_path(root: Path, split: str) -> Path:
     """The official list of a split ("train" or "test") in an unpacked ``vimeo_septuplet``."""
-    return root / f"sep_{split}list.txt"
+    return VIMEO90K.list_path(root, split)
 
 
 def find_keys(root: Path) -> list[str]:
@@ -51,17 +49,13 @@ def find_keys(root: Path) -> list[str]:
     Raises:
         SettingsError: ``root`` holds none.
     """
-    candidates = (f"{clip.parent.name}/{clip.name}" for clip in root.glob("*/*") if clip.is_dir())
-    keys = sorted(key for key in candidates if _KEY.fullmatch(key))
-    if not keys:
-        raise SettingsError(f"{root}: holds no clip folder such as 00001/0001")
-    return keys
+    return VIMEO90K.find_keys(root)
 
 
 OFFICIAL_SIZE = FrameSize(height=256, width=448)
 
 
-def usual_size(root: Path, keys: Sequence[str]) -> FrameSize:
+def usual_size(root: Path, keys: Sequence[str], layout: Layout = VIMEO90K) -> FrameSize:
     """The most frequent frame size among clips spread evenly over ``keys``.
 
     Raises:
@@ -70,13 +64,14 @@ def usual_size(root: Path, keys: Sequence[str]) -> FrameSize:
     step = -(-len(keys) // _SIZE_SAMPLE)
     sizes: Counter[FrameSize] = Counter()
     for key in keys[::step]:
-        for number in FRAME_NUMBERS:
+        for number in layout.numbers[:FRAMES_PER_CLIP]:
             with contextlib.suppress(FrameError):
-                sizes[read_png_size(frame_path(root, key, number))] += 1
+                sizes[read_png_size(layout.frame_path(root, key, number))] += 1
     if not sizes:
+        first = layout.frame_path(root, keys[0], layout.numbers[0])
         raise FrameError(
-            f"{root}: of {len(keys)} clips no frame could be read, {frame_path(root, keys[0], 1)} "
-            "for one; name the folder that holds 00001/0001/im1.png and so on"
+            f"{root}: of {len(keys)} clips no frame could be read, {first} for one; name the "
+            f"folder that holds {first.relative_to(root)} and so on"
         )
     return sizes.most_common(1)[0][0]
 

@@ -10,9 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from vimeo_tools.data.lists import annotation_name
+from vimeo_tools.data.layouts import VIMEO90K, Layout
 from vimeo_tools.data.png import FrameSize, decode_png, encode_png, read_file
-from vimeo_tools.data.septuplets import FRAME_NUMBERS, SPLITS, find_keys, frame_path
 from vimeo_tools.degradations import Degradation, from_record
 from vimeo_tools.errors import FrameError, OutputError, SettingsError
 from vimeo_tools.running.atomic import remove_parts, write_file
@@ -33,11 +32,13 @@ class LqSettings:
         degradation: how a frame is made.
         scale: how many times smaller than GT.
         gt_size: of every GT frame; a multiple of ``scale`` on both sides.
+        layout: where frames lie; not recorded, as it is seen.
     """
 
     degradation: Degradation
     scale: int
     gt_size: FrameSize
+    layout: Layout = VIMEO90K
 
     def __post_init__(self) -> None:
         self.degradation.check_scale(self.scale)
@@ -100,8 +101,9 @@ def downsample_clip(
     """Make the LQ frames of one clip; the arguments are those of `downsample_tree`."""
     done = skipped = 0
     failures = []
-    for number in FRAME_NUMBERS:
-        source, target = frame_path(gt_root, key, number), frame_path(lq_root, key, number)
+    layout = settings.layout
+    for number in layout.numbers:
+        source, target = (layout.frame_path(root, key, number) for root in (gt_root, lq_root))
         if not overwrite and target.is_file():
             skipped += 1
             continue
@@ -124,13 +126,20 @@ def _downsample_frame(source: Path, target: Path, settings: LqSettings) -> None:
     write_file(target, lq)
 
 
-def count_complete(lq_root: Path, keys: Sequence[str]) -> int:
+def count_complete(lq_root: Path, keys: Sequence[str], layout: Layout = VIMEO90K) -> int:
     """How many of the clips have all their LQ frames."""
-    return sum(all(frame_path(lq_root, key, n).exists() for n in FRAME_NUMBERS) for key in keys)
+    return sum(all(path.exists() for path in _frames(lq_root, key, layout)) for key in keys)
 
 
+def _frames(root: Path, key: str, layout: Layout) -> Iterator[Path]:
+    return (layout.frame_path(root, key, number) for number in layout.numbers)
+
+
+@dataclass(frozen=True)
 class _LqRecord(Record):
     """The record of an LQ tree, which may lie among other files."""
+
+    layout: Layout = VIMEO90K
 
     def read(self, folder: Path) -> Mapping[str, Any] | None:
         settings, being_replaced = _read_settings(folder)
@@ -147,12 +156,14 @@ class _LqRecord(Record):
         return f"{words}, or {self.remedy}"
 
     def stranger(self, folder: Path) -> str | None:
-        return next(_clip_keys(folder), None)
+        return next(_clip_keys(folder, self.layout), None)
 
 
 def _record(settings: LqSettings) -> Record:
     return _LqRecord(
-        settings.to_record(), reports=(FAILURES_PATTERN, *map(annotation_name, SPLITS))
+        settings.to_record(),
+        reports=(FAILURES_PATTERN, *map(settings.layout.annotation_name, settings.layout.lists)),
+        layout=settings.layout,
     )
 
 
@@ -160,9 +171,9 @@ def _clear(lq_root: Path, settings: LqSettings) -> None:
     """Remove the frames of a tree made otherwise."""
     # The mark stays until the last old frame is gone: no kill can leave a mixed tree unmarked.
     Record({**settings.to_record(), _REPLACING: True}).write(lq_root)
-    for key in _clip_keys(lq_root):
-        for number in FRAME_NUMBERS:
-            frame_path(lq_root, key, number).unlink(missing_ok=True)
+    for key in _clip_keys(lq_root, settings.layout):
+        for path in _frames(lq_root, key, settings.layout):
+            path.unlink(missing_ok=True)
 
 
 def _read_settings(lq_root: Path) -> tuple[LqSettings | None, bool]:
@@ -185,9 +196,9 @@ def _parsed(record: Mapping[str, Any]) -> LqSettings:
     return LqSettings(from_record(made), record["scale"], FrameSize(**record["gt_size"]))
 
 
-def _clip_keys(lq_root: Path) -> Iterator[str]:
+def _clip_keys(lq_root: Path, layout: Layout) -> Iterator[str]:
     """The clips of which there is a frame."""
     with contextlib.suppress(SettingsError):
-        for key in find_keys(lq_root):
-            if any(frame_path(lq_root, key, number).exists() for number in FRAME_NUMBERS):
+        for key in layout.find_keys(lq_root):
+            if any(path.exists() for path in _frames(lq_root, key, layout)):
                 yield key

@@ -11,9 +11,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from vimeo_tools.data.frames import recorded_degradation
+from vimeo_tools.data.layouts import VIMEO90K, Layout
 from vimeo_tools.data.lmdb_store import META_INFO_NAME, LmdbWriter, meta_info_text
 from vimeo_tools.data.png import FrameSize, check_png, read_file
-from vimeo_tools.data.septuplets import CENTRE_FRAME, FRAME_NUMBERS, KEY_PROFILES, frame_path
+from vimeo_tools.data.septuplets import CENTRE_FRAME, FRAME_NUMBERS, KEY_PROFILES
 from vimeo_tools.errors import FrameError, OutputError, SettingsError
 from vimeo_tools.running.atomic import is_part, write_text
 from vimeo_tools.running.failures import Failure
@@ -51,6 +53,31 @@ CONTENTS = {
 }
 
 
+def database_name(content: Content, split: str, source: Path, layout: Layout = VIMEO90K) -> str:
+    """The trainers' name for a database, or one like it for another layout or degradation.
+
+    Args:
+        content: what it holds.
+        split: "train" or "test".
+        source: the tree that it is made of, whose record names the degradation.
+        layout: where frames lie.
+    """
+    name = content.name_template.format(split=split)
+    if layout != VIMEO90K:
+        kind = "LR" if content.low_quality else "GT"
+        part = "" if content.numbers == FRAME_NUMBERS else "_centre"
+        name = f"{layout.title.lower()}_{split}_{kind}{part}.lmdb"
+    made = recorded_degradation(source) if content.low_quality else None
+    return name.replace("_LR", f"_{made[0].tag}LR") if made and made[0].tag != "BI" else name
+
+
+def frame_numbers(content: Content, layout: Layout) -> tuple[int, ...]:
+    """The frames of each clip that a database holds."""
+    if content.numbers == FRAME_NUMBERS:
+        return layout.numbers
+    return content.numbers if layout == VIMEO90K else layout.numbers[len(layout.numbers) // 2 :][:1]
+
+
 @dataclass(frozen=True)
 class PackPlan:
     """One database to be: which frames, under which keys.
@@ -62,6 +89,9 @@ class PackPlan:
         numbers: the frames of each clip.
         size: of every frame.
         profile: a key of ``KEY_PROFILES``.
+        layout: where frames lie.
+
+    Paths may be given as str.
     """
 
     source: Path
@@ -70,11 +100,16 @@ class PackPlan:
     numbers: Sequence[int]
     size: FrameSize
     profile: str = "basicsr"
+    layout: Layout = VIMEO90K
 
     def __post_init__(self) -> None:
+        for name in ("source", "target"):
+            object.__setattr__(self, name, Path(getattr(self, name)))
         if self.profile not in KEY_PROFILES:
             allowed = ", ".join(KEY_PROFILES)
             raise SettingsError(f"LMDB profile {self.profile!r}: allowed are {allowed}")
+        if self.layout != VIMEO90K and self.profile != "basicsr":
+            raise SettingsError(f"LMDB profile {self.profile!r}: is one of Vimeo90K alone")
 
     @property
     def partial(self) -> Path:
@@ -83,9 +118,10 @@ class PackPlan:
 
     def frames(self) -> list[tuple[str, Path]]:
         """(database key, file), in the order of the database: sorted by key."""
-        profile = KEY_PROFILES[self.profile]
+        mmagic = KEY_PROFILES[self.profile].key if self.profile != "basicsr" else None
+        name = mmagic or self.layout.frame_name
         return sorted(
-            (profile.key(key, number), frame_path(self.source, key, number))
+            (name(key, number), self.layout.frame_path(self.source, key, number))
             for key in self.keys
             for number in self.numbers
         )
@@ -154,7 +190,7 @@ def pack(plan: PackPlan, *, overwrite: bool = False) -> Summary:
         if overwrite:
             clear()
         with LmdbWriter(plan.partial) as writer:
-            present = writer.keys()
+            present = writer.keys(lambda data: plan.size.check(check_png(data)))
             missing = [(name, path) for name, path in frames if name.encode() not in present]
             summary.skipped = len(frames) - len(missing)
             _copy(plan, missing, writer, summary)

@@ -7,19 +7,16 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 
+from vimeo_tools.data.layouts import VIMEO90K, Layout
 from vimeo_tools.data.lists import (
     ClipList,
-    annotation_name,
     check_headers,
     read_list,
     write_annotation,
 )
 from vimeo_tools.data.png import FrameSize
 from vimeo_tools.data.septuplets import (
-    FRAMES_PER_CLIP,
-    SPLITS,
     merge_keys,
-    split_list_path,
     usual_size,
 )
 from vimeo_tools.degradations import DEGRADATIONS, Degradation
@@ -44,6 +41,9 @@ class PrepareSettings:
         annotation_form: a key of `vimeo_tools.data.lists.ANNOTATION_FORMS`.
         overwrite: make LQ frames again that are there.
         shard: (i, n) for part i of n; part 1 writes the annotations.
+        layout: where frames and lists lie.
+
+    Paths may be given as str.
     """
 
     images_root: Path
@@ -55,29 +55,35 @@ class PrepareSettings:
     annotation_form: str = "basicsr"
     overwrite: bool = False
     shard: tuple[int, int] = (1, 1)
+    layout: Layout = VIMEO90K
 
     def __post_init__(self) -> None:
+        for name in ("images_root", "output_dir"):
+            object.__setattr__(self, name, Path(getattr(self, name)))
+        object.__setattr__(self, "lists", {k: Path(path) for k, path in self.lists.items()})
         if not self.images_root.is_dir():
             raise SettingsError(
                 f"{self.images_root}: there is no such folder; run this inside an unpacked "
                 "vimeo_septuplet, or name the folder of 00001/0001/im1.png with --images-root"
             )
         if not self.lists:
+            wanted = (
+                str(self.layout.list_path(self.images_root.parent, split))
+                for split in self.layout.lists
+            )
             raise SettingsError(
-                f"neither {split_list_path(self.images_root.parent, 'train')} nor "
-                "sep_testlist.txt is there; name the lists with --train-annotation and "
-                "--test-annotation"
+                f"neither {' nor '.join(wanted)} is there; name the lists with --train-annotation "
+                "and --test-annotation"
             )
         if self.overwrite and self.shard[1] > 1:
             raise SettingsError(
-                "--overwrite clears a tree that other shards write: run it without --shard, or "
-                "remove the tree first and run the shards without --overwrite"
+                "--overwrite clears a tree that other shards write: run it without --shard"
             )
 
 
-def find_lists(folder: Path) -> dict[str, Path]:
+def find_lists(folder: Path, layout: Layout = VIMEO90K) -> dict[str, Path]:
     """The official lists that are in ``folder``, by split."""
-    paths = {split: split_list_path(folder, split) for split in SPLITS}
+    paths = {split: layout.list_path(folder, split) for split in layout.lists}
     return {split: path for split, path in paths.items() if path.is_file()}
 
 
@@ -100,7 +106,7 @@ def prepare(settings: PrepareSettings, executor: Executor | None = None) -> Summ
             settings.images_root,
             settings.output_dir,
             keys,
-            LqSettings(settings.degradation, settings.scale, size),
+            _lq_settings(settings, size),
             overwrite=settings.overwrite,
             executor=executor,
         )
@@ -119,25 +125,30 @@ def describe(settings: PrepareSettings) -> str:
     bad_lines = sum(len(clips.failures) for clips in clip_lists.values())
     lines = [f"{len(keys)} clips of {size}, {bad_lines} bad list lines"]
     if settings.shard[0] == 1:
-        names = ", ".join(annotation_name(split) for split in clip_lists)
+        names = ", ".join(map(settings.layout.annotation_name, clip_lists))
         lines.append(f"would write {names} into {settings.output_dir}")
     if settings.generate_lq:
-        lq = LqSettings(settings.degradation, settings.scale, size)
-        complete = count_complete(settings.output_dir, keys)
+        lq = _lq_settings(settings, size)
+        complete = count_complete(settings.output_dir, keys, settings.layout)
         todo, verb = (
             (len(keys), "replace") if settings.overwrite else (len(keys) - complete, "keep")
         )
         lines.append(
-            f"would make {todo * FRAMES_PER_CLIP} LQ frames at most ({lq}) and {verb} "
+            f"would make {todo * len(settings.layout.numbers)} LQ frames at most ({lq}) and {verb} "
             f"{complete} whole clips in {settings.output_dir}"
         )
     return "\n".join(lines)
 
 
 def _read_inputs(settings: PrepareSettings) -> tuple[dict[str, ClipList], FrameSize]:
-    clip_lists = {split: read_list(path) for split, path in settings.lists.items()}
+    layout = settings.layout
+    clip_lists = {split: read_list(path, layout) for split, path in settings.lists.items()}
     keys = merge_keys(clips.keys for clips in clip_lists.values())
-    return clip_lists, usual_size(settings.images_root, keys)
+    return clip_lists, usual_size(settings.images_root, keys, layout)
+
+
+def _lq_settings(settings: PrepareSettings, size: FrameSize) -> LqSettings:
+    return LqSettings(settings.degradation, settings.scale, size, settings.layout)
 
 
 def _write_annotations(
@@ -147,14 +158,15 @@ def _write_annotations(
     executor: Executor | None,
 ) -> Sequence[Failure]:
     keys = merge_keys(clips.keys for clips in clip_lists.values())
-    failures = check_headers(settings.images_root, keys, size, executor)
+    layout = settings.layout
+    failures = check_headers(settings.images_root, keys, size, executor, layout)
     bad_clips = {Path(failure.path).parent for failure in failures}
     make_folder(settings.output_dir)
     try:
         for split, clips in clip_lists.items():
             whole = [key for key in clips.keys if settings.images_root / key not in bad_clips]
-            path = settings.output_dir / annotation_name(split)
-            write_annotation(path, whole, size, settings.annotation_form)
+            path = settings.output_dir / layout.annotation_name(split)
+            write_annotation(path, whole, size, settings.annotation_form, layout)
     except OSError as error:
         raise OutputError(f"{settings.output_dir}: cannot be written: {error.strerror}") from None
     return failures

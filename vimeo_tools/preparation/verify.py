@@ -18,11 +18,12 @@ from vimeo_tools.data.frames import (
     open_source,
     recorded_degradation,
 )
+from vimeo_tools.data.layouts import Layout, choose_layout
 from vimeo_tools.data.lists import read_list
 from vimeo_tools.data.lmdb_store import META_INFO_NAME
 from vimeo_tools.data.pictures import Frame
 from vimeo_tools.data.png import FrameSize
-from vimeo_tools.data.septuplets import FRAME_NUMBERS, SPLITS, merge_keys, split_list_path
+from vimeo_tools.data.septuplets import merge_keys
 from vimeo_tools.degradations import DEGRADATIONS, Bicubic, Degradation, choose_degradation
 from vimeo_tools.errors import FrameError, SettingsError
 from vimeo_tools.preparation.verification import Difference, FrameCheck, Verification
@@ -48,6 +49,7 @@ def verify(
     convention: str | None = None,
     sample: int | None = None,
     clip_list: str | Path | None = None,
+    layout: str | Layout = "vimeo90k",
     executor: Executor | None = None,
 ) -> Verification:
     """Compare LQ frames with what they should be made of GT frames.
@@ -63,6 +65,7 @@ def verify(
         sample: compare only so many clips, spread evenly.
         clip_list: compare the clips of this list; None for what a database's meta_info.txt says,
             the official lists beside GT, or all.
+        layout: a key of `vimeo_tools.data.layouts.LAYOUTS`, or what it stands for.
         executor: see `vimeo_tools.running.jobs.run`.
 
     Raises:
@@ -74,9 +77,11 @@ def verify(
     gt, lq = Path(gt), Path(lq)
     scale, wanted = _wanted(lq, scale, degradation, convention)
     candidates = _BOTH if wanted is None or wanted in _BOTH.values() else {wanted.name: wanted}
-    gt_source, lq_source = open_source(gt), open_source(lq, name_end=f"x{scale}")
+    layout = choose_layout(layout)
+    gt_source = open_source(gt, layout=layout)
+    lq_source = open_source(lq, f"x{scale}", layout)
     result = Verification()
-    groups = _choose(gt_source, lq_source, (gt, lq), clip_list, result)
+    groups = _choose(gt_source, lq_source, (gt, lq), clip_list, layout, result)
     if sample is None and clip_list is None:
         result.failures += _without_gt(groups, gt_source, lq_source, lq, result)
     groups = _sampled(groups, sample)
@@ -143,6 +148,7 @@ def _choose(
     lq: FrameStore,
     roots: tuple[Path, Path],
     clip_list: str | Path | None,
+    layout: Layout,
     result: Verification,
 ) -> list[list[str]]:
     """The names of the frames to compare, clip by clip; says in ``result`` which these are."""
@@ -156,17 +162,18 @@ def _choose(
         if named:
             raise SettingsError(f"{roots[0]}: holds single pictures, for which there are no lists")
         return gt.groups()
-    beside = [split_list_path(roots[0].parent, split) for split in SPLITS]
+    beside = [layout.list_path(roots[0].parent, split) for split in layout.lists]
     lists = [path for path in beside if path.is_file()] if clip_list is None else [Path(clip_list)]
     if not lists:
         result.clips = f"all clips in {roots[0]}"
         return gt.groups()
-    read = [read_list(path) for path in lists]
+    read = [read_list(path, layout) for path in lists]
     result.clips = f"clips of {' and '.join(map(str, lists))}"
     result.failures += [failure for found in read for failure in found.failures]
     keys = merge_keys(found.keys for found in read)
-    numbers = sorted(_numbers(gt)) if _is_database(gt) else FRAME_NUMBERS
-    return [clip_names(key, numbers) for key in keys]
+    if isinstance(gt, SeptupletFolder):
+        return [gt.names(key) for key in keys]
+    return [clip_names(key, sorted(_numbers(gt))) for key in keys]
 
 
 def _is_database(source: FrameStore) -> bool:

@@ -8,6 +8,13 @@ from typing import Any
 from tqdm import tqdm
 
 _LINE_EVERY = 0.2
+_silent = False
+
+
+def silence() -> None:
+    """From now on, nothing is shown in this process."""
+    global _silent
+    _silent = True
 
 
 def progress(
@@ -35,7 +42,7 @@ def progress(
         initial=done,
         desc=label or None,
         unit=unit,
-        disable=None if log_every is None else False,
+        disable=True if _silent else None if log_every is None else False,
         bar_format=form,
         dynamic_ncols=True,
         smoothing=0.1,

@@ -1,6 +1,7 @@
 """What all commands have: --plugin, --json, --quiet, --version, and words for missing extras."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -69,6 +70,58 @@ def test_blur_down(vimeo_prep, septuplets):
     assert "neither convention, but with: bd" in unknown.stdout
     wrong = vimeo_prep("--generate-lq", "--sigma", "1.2", cwd=septuplets)
     assert (wrong.returncode, "sigma is no parameter" in wrong.stderr) == (1, True)
+
+
+LAYOUT = """
+from vimeo_tools.data.layouts import LAYOUTS, Layout
+
+LAYOUTS["tiny-reds"] = Layout(
+    key="[0-9]{3}",
+    key_words="three digits",
+    frame="{key}/{number:08d}.png",
+    numbers=tuple(range(5)),
+    lists={"train": "train.txt", "test": "test.txt"},
+    gt_folder="sharp",
+    title="REDS",
+)
+"""
+
+
+def test_a_layout_of_a_plugin(vimeo_prep, septuplets, tmp_path):
+    root = tmp_path / "reds"
+    for n, key in enumerate(["000", "011", "239"]):
+        (root / "sharp" / key).mkdir(parents=True)
+        for number in range(5):
+            source = septuplets / "sequences" / "00001" / f"000{n + 1}" / f"im{number + 1}.png"
+            shutil.copy(source, root / "sharp" / key / f"{number:08d}.png")
+    (root / "reds.py").write_text(LAYOUT)
+    (root / "train.txt").write_text("000\n239 5 (32,48,3)\n")
+    (root / "test.txt").write_text("011\n../x\n")
+    options = ["--plugin", "reds", "--layout", "tiny-reds"]
+
+    done = vimeo_prep("--generate-lq", *options, cwd=root)
+    assert done.returncode == 1
+    assert "test.txt:2: '../x': a clip key is three digits" in done.stderr
+    assert (root / "BIx4" / "239" / "00000004.png").is_file()
+    annotation = root / "BIx4" / "meta_info_REDS_train_GT.txt"
+    assert annotation.read_text() == "000 5 (32,48,3)\n239 5 (32,48,3)\n"
+
+    verified = vimeo_prep("verify", "sharp", "BIx4", *options, "--split", "train", cwd=root)
+    assert verified.returncode == 0
+    assert "double: 10 of 10 frames exact" in verified.stdout
+
+    assert vimeo_prep("pack-lmdb", *options, cwd=root).returncode == 0
+    meta_info = (root / "reds_train_LR.lmdb" / "meta_info.txt").read_text().splitlines()
+    assert meta_info[0] == "000/00000000.png (8,12,3) 1"
+    assert len(meta_info) == 10
+    assert "there are vimeo90k" in vimeo_prep("--layout", "reds", cwd=root).stderr
+
+
+def test_a_database_of_blur_down_has_its_name(vimeo_prep, septuplets):
+    vimeo_prep("--generate-lq", "--degradation", "bd", cwd=septuplets)
+    pack = ["pack-lmdb", "--lq-root", "BDx4", "--content", "lq"]
+    assert vimeo_prep(*pack, cwd=septuplets).returncode == 0
+    assert (septuplets / "vimeo90k_train_BDLR7frames.lmdb" / "data.mdb").is_file()
 
 
 @pytest.mark.parametrize(
