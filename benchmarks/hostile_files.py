@@ -98,6 +98,10 @@ def made_safetensors(rng: random.Random) -> bytes:
             "data_offsets": rng.choice(([end, end + length], [end, end + length], [end], None)),
         }
         end += rng.choice((length, 0))
+    if rng.random() < 0.3:  # true to the data, but of a dtype that NumPy may not have
+        dtype = rng.choice(("F8_E4M3", "F8_E5M2", "F8_E8M0", "F4", "BF16", "U8"))
+        size = 4 if dtype == "BF16" else 16 if dtype == "F4" else 8
+        header, end = {"a": {"dtype": dtype, "shape": [size], "data_offsets": [0, 8]}}, 8
     if rng.random() < 0.5:
         header["__metadata__"] = rng.choice(({"rvrt_record": _record(rng)}, {"a": 1}, [], "x"))
     deep = rng.choice((None, None, None, b"[" * 10**5, b'{"a":' * 10**5, b"9" * 10**5))
@@ -116,7 +120,8 @@ def _record(rng: random.Random) -> str:
 
 
 def made_pth(rng: random.Random) -> bytes:
-    return _archive(b"\x80\x02" + _operations(rng) + b".", bytes(rng.choice((0, 8, 4096))))
+    operations = rng.choice((_operations, _tensor))(rng)
+    return _archive(b"\x80\x02" + operations + b".", bytes(rng.choice((0, 8, 8, 4096))))
 
 
 def made_legacy(rng: random.Random) -> bytes:
@@ -158,6 +163,12 @@ def _operations(rng: random.Random) -> bytes:
 
 
 def _tensor(rng: random.Random) -> bytes:
+    if rng.random() < 0.3:  # true to the data, but of any number of dimensions
+        ones = "I1\n" * rng.choice((0, 1, 32, 33, 99, 500))
+        return (
+            "ctorch._utils\n_rebuild_tensor_v2\n((Vstorage\nctorch\nFloatStorage\nV0\nVcpu\nI2\ntQ"
+            f"I0\n({ones}t({ones}tI00\n)tR"
+        ).encode()
     size = "".join(f"I{n}\n" for n in _sizes(rng))
     stride = rng.choice((size, "".join(f"I{n}\n" for n in _sizes(rng))))
     kind = rng.choice(("FloatStorage", "BFloat16Storage", "DoubleStorage", "BoolStorage"))

@@ -182,7 +182,7 @@ TUPLES = b"K\x01\x85q\x00" + b"".join(
     [
         (with_storage("FloatStorage", 1, "I1\n" * 33, "I1\n" * 33), "more than 32 dimensions"),
         (with_storage("FloatStorage", 1, "I1\n" * 64, "I0\n" * 64), "more than 32 dimensions"),
-        (with_storage("FloatStorage", 1, "I0\n" * 99, "I1\n" * 99), "more than 32 dimensions"),
+        (with_storage("FloatStorage", 1, "I1\n" * 500, "I1\n" * 500), "more than 32 dimensions"),
         (with_storage("FloatStorage", 2**62, "I1\n", "I1\n"), "storage 0 of another size"),
         (with_storage("FloatStorage", 1, f"I{2**80}\n", "I1\n"), "negative, too large"),
         (with_storage("FloatStorage", 1, "I1\n", "Vx\n"), "no whole number"),
