@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -13,8 +15,10 @@ from vimeo_tools._version import __version__
 from vimeo_tools.cli.plugin import import_plugins, plugin_option
 from vimeo_tools.errors import VimeoToolsError
 
-__all__ = ["DEVICE", "DTYPE", "PATH", "PLUGIN", "VERSION", "message_for_errors"]
+__all__ = ["DEVICE", "DTYPE", "EXIT_OF_SIGNAL", "PATH", "PLUGIN", "VERSION", "message_for_errors"]
 
+EXIT_OF_SIGNAL = 128  # plus the number of the signal, as shells count
+_LONGEST_PATH = 200
 PATH = click.Path(path_type=Path)
 DEVICE = click.option(
     "--device",
@@ -42,13 +46,23 @@ VERSION = click.version_option(__version__)
 
 @contextlib.contextmanager
 def message_for_errors() -> Iterator[None]:
-    """Turn the errors that a user can cause into a message and exit code 1.
+    """Turn the errors that a user can cause into a message and exit code 1, Ctrl-C into 130.
 
     Under msrun the message names the rank.
     """
     try:
         yield
+    except KeyboardInterrupt:
+        click.echo("\nInterrupted. What is done is kept: run the same command again.", err=True)
+        sys.exit(EXIT_OF_SIGNAL + signal.SIGINT)
+    except OSError as error:
+        where = _short(f"{error.filename}: ") if error.filename else ""
+        raise click.ClickException(f"{where}{error.strerror or error}") from error
     except VimeoToolsError as error:
         ranked = os.environ.get("MS_ROLE") == "MS_WORKER" and "RANK_ID" in os.environ
         where = f"rank {os.environ['RANK_ID']}: " if ranked else ""
         raise click.ClickException(f"{where}{error}") from error
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST_PATH else f"{text[:_LONGEST_PATH]}...: "

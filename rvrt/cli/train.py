@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+import multiprocessing
+import os
 import signal
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from rvrt.cli.options import DEVICE, PATH, PLUGIN, VERSION, message_for_errors
+from rvrt.cli.options import DEVICE, EXIT_OF_SIGNAL, PATH, PLUGIN, VERSION, message_for_errors
 from rvrt.config.loading import load_config, to_yaml
 from rvrt.config.training import TRAIN_PRESETS, TrainConfig
 from vimeo_tools.errors import SettingsError
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
     from rvrt.training.trainer import TrainSummary
 
 _SAME_WISH_SECONDS = 2.0
-_EXIT_OF_SIGNAL = 128
 
 
 @click.command()
@@ -60,6 +61,7 @@ def main(
     metrics.jsonl, curves.png, sheets, checkpoints, and best.safetensors and last.safetensors,
     which rvrt-eval and rvrt-restore read.
     """
+    signals = _Signals()
     given = {"data.root": data, "start.spynet": spynet, "start.init": init}
     paths = tuple(f"{key}={_quoted(path)}" for key, path in given.items() if path)
     with message_for_errors():
@@ -69,11 +71,10 @@ def main(
             return
         if output is None:
             raise SettingsError("--output is missing: the folder that the run is written into")
-        signals = _Signals()
         summary = _train(config, output, target_device, signals)
     _report(summary, output, config.train.steps)
     if summary.stopped:
-        sys.exit(_EXIT_OF_SIGNAL + (signals.first or 0))
+        sys.exit(EXIT_OF_SIGNAL + (signals.first or 0))
 
 
 def _train(
@@ -121,8 +122,14 @@ class _Signals:
             self._ignored_until = time.monotonic() + _SAME_WISH_SECONDS
             click.echo("\nends after this step, and saves; again: ends at once", err=True)
         elif time.monotonic() > self._ignored_until:
-            signal.signal(number, signal.SIG_DFL)
-            signal.raise_signal(number)
+            _end_at_once(number)
+
+
+def _end_at_once(number: int) -> NoReturn:
+    """As a kill would, but with the workers and with the exit code of the signal."""
+    for worker in multiprocessing.active_children():
+        worker.kill()
+    os._exit(EXIT_OF_SIGNAL + number)
 
 
 def _quoted(path: Path) -> str:

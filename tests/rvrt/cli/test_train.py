@@ -106,6 +106,60 @@ def test_a_signal_saves_and_ends(drawn, tmp_path, start, number):
     assert read(tmp_path / "run")[-1]["step"] == state.step
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_ends_at_once_with_its_workers(drawn, tmp_path, start, number):
+    config = tiny_config(drawn, train={"steps": 100_000}, data={"workers": 2})
+    process = start(config, tmp_path / "run")
+    wait_for(tmp_path / "run" / "metrics.jsonl", process)
+    os.kill(process.pid, number)
+    deadline = time.monotonic() + 60
+    while process.poll() is None:  # the first few seconds count as the same wish
+        assert time.monotonic() < deadline
+        time.sleep(2.5)
+        process.send_signal(number)
+    _, err = process.communicate()
+    assert process.returncode == 128 + number
+    assert "Traceback" not in err and "leaked" not in err
+    while True:
+        try:
+            os.killpg(process.pid, 0)
+        except ProcessLookupError:
+            break
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    again = start(config, tmp_path / "run")  # nothing that it left is in the way
+    wait_for(tmp_path / "run" / "metrics.jsonl", again)
+
+
+@pytest.mark.parametrize("refusal", [["--init", "absent.ckpt"], ["--set", "train.batch_size=3"]])
+def test_a_refused_training_gives_way_to_the_corrected_one(drawn, tmp_path, refusal):
+    config = tiny_config(drawn, train={"steps": 1, "batch_size": 2, "micro_batch": 2})
+    (tmp_path / "c.yaml").write_text(to_yaml(config))
+    command = ["--config", tmp_path / "c.yaml", "--output", tmp_path / "run"]
+    assert invoke(*command, *refusal).exit_code == 1
+    assert not (tmp_path / "run").exists()
+    # As a kill between the config and the first step leaves it.
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.yaml").write_text(to_yaml(tiny_config(drawn)))
+    (tmp_path / "run" / ".lock").touch()
+    done = invoke(*command)
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "run" / "config.yaml").read_text() == to_yaml(config)
+    assert "all 1 steps were done already" in invoke(*command).output
+
+
+@pytest.mark.parametrize("output", ["sequences", "sequences/run", "x" * 5000, "sep_trainlist.txt"])
+def test_an_output_that_cannot_be_is_one_line(drawn, monkeypatch, output):
+    monkeypatch.chdir(drawn)
+    before = sorted(drawn.rglob("*"))
+    sizes = ("--set", "data.crop=8", "--set", "data.lq=null")
+    done = invoke("--preset", "rvrt-light-debug", "--data", ".", *sizes, "--output", output)
+    assert done.exit_code == 1
+    assert done.output.splitlines()[-1].startswith("Error: ")
+    assert sorted(drawn.rglob("*")) == before
+
+
 def test_a_full_disk_ends_with_a_message_and_the_last_state_stays(drawn, tmp_path, start):
     config = tiny_config(drawn, train={"steps": 2}, checkpoints={"every": 1})
     fit(config, tmp_path / "run")
