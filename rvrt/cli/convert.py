@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from rvrt.cli.options import PATH, PLUGIN, VERSION, message_for_errors
+from rvrt.config.network import SkeletonConfig
 
 
 @click.command()
@@ -49,8 +50,10 @@ def main(
     config = done.record.config
     for note in done.notes:
         click.echo(f"note: {note}", err=True)
+    how = ""
+    if isinstance(config, SkeletonConfig):
+        how = f": {config.gelu} GELU, epsilon {config.layer_norm_eps:g}"
     click.echo(
-        f"{target}: {done.parameters} parameters, {done.numbers:,} numbers of "
-        f"{type(config).__name__.removesuffix('Config')} ({done.record.part}), trained by "
-        f"{done.record.origin}: {config.gelu} GELU, epsilon {config.layer_norm_eps:g}"
+        f"{target}: {done.parameters} parameters, {done.numbers:,} numbers of {config.title} "
+        f"({done.record.part}), trained by {done.record.origin}{how}"
     )

@@ -66,6 +66,3 @@ def build_network(config: NetworkConfig, execution: Execution | None = None) -> 
         ConfigError: the config is of a class that is not in NETWORKS.
     """
     return NETWORKS[kind_of(config)].cell(config, execution or Execution())
-
-
-build_model = build_network  # the former name, until nothing uses it

@@ -10,13 +10,14 @@ excludes are far cheaper than one small product for each pixel.
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import Any
 
 import numpy as np
 from mindspore import Tensor, nn, ops
 
 from rvrt.config.network import Execution, RVRTLightConfig
 from rvrt.models.linear import Linear
-from rvrt.models.rows import as_constant, gather_rows, with_zero_row
+from rvrt.models.rows import Places, Reals, Table, as_constant, gather_rows, with_zero_row
 from rvrt.models.rstb import Mlp
 
 _TILE = 4
@@ -27,7 +28,7 @@ def _tiles(side: int) -> int:
     return -(-side // _TILE)
 
 
-def plan_queries(frames: int, h: int, w: int, heads: int) -> np.ndarray:
+def plan_queries(frames: int, h: int, w: int, heads: int) -> Table:
     """Rows (pixel, head) of the queries of each tile: (S*h, Q) int32; zero row beyond the frame."""
     ty, tx = _tiles(h), _tiles(w)
     pixel = np.full((frames, ty * _TILE, tx * _TILE), -1)
@@ -36,27 +37,28 @@ def plan_queries(frames: int, h: int, w: int, heads: int) -> np.ndarray:
     return _with_heads(pixel.reshape(-1, _TILE * _TILE), frames * h * w, heads)
 
 
-def plan_keys(frames: int, h: int, w: int, window: tuple[int, int], heads: int) -> np.ndarray:
+def plan_keys(frames: int, h: int, w: int, window: tuple[int, int], heads: int) -> Table:
     """Rows (pixel, head) of the keys of each tile, both frames of its clip: (S*h, N) int32."""
     ty, tx = _tiles(h), _tiles(w)
     my, mx = window[0] // 2, window[1] // 2
     pixel = np.full((frames, ty * _TILE + 2 * my, tx * _TILE + 2 * mx), -1)
     pixel[:, my : my + h, mx : mx + w] = np.arange(frames * h * w).reshape(frames, h, w)
     size = (_TILE + 2 * my, _TILE + 2 * mx)
-    around = np.lib.stride_tricks.sliding_window_view(pixel, size, (1, 2))[:, ::_TILE, ::_TILE]
+    views: Any = np.lib.stride_tricks.sliding_window_view  # its types know of one axis only
+    around = views(pixel, size, (1, 2))[:, ::_TILE, ::_TILE]
     clips = around.reshape(frames // 2, 1, 2, ty * tx, -1).repeat(2, 1)  # each frame reads both
     keys = clips.transpose(0, 1, 3, 2, 4).reshape(frames * ty * tx, -1)
     return _with_heads(keys, frames * h * w, heads)
 
 
-def _with_heads(pixel_SN: np.ndarray, zero_row: int, heads: int) -> np.ndarray:  # noqa: N803
+def _with_heads(pixel_SN: Places, zero_row: int, heads: int) -> Table:  # noqa: N803
     rows = pixel_SN[:, None, :] * heads + np.arange(heads)[:, None]
     outside = np.broadcast_to(pixel_SN[:, None, :] < 0, rows.shape)
     rows = np.where(outside, zero_row * heads, rows)
     return rows.reshape(-1, pixel_SN.shape[1]).astype(np.int32)
 
 
-def plan_merge(frames: int, h: int, w: int, heads: int) -> np.ndarray:
+def plan_merge(frames: int, h: int, w: int, heads: int) -> Table:
     """Rows of (tile, head, query) that hold each (pixel, head): (P*h,) int32."""
     rows = plan_queries(frames, h, w, heads).reshape(-1)
     inside = rows < frames * h * w * heads
@@ -65,7 +67,7 @@ def plan_merge(frames: int, h: int, w: int, heads: int) -> np.ndarray:
     return merge
 
 
-def plan_mask(window: tuple[int, int]) -> np.ndarray:
+def plan_mask(window: tuple[int, int]) -> Reals:
     """0 where a key is in the query's neighbourhood, else _MASKED: (1, Q, N) float32."""
     near = []
     for side in window:
@@ -76,7 +78,7 @@ def plan_mask(window: tuple[int, int]) -> np.ndarray:
     return np.where(both, np.float32(0), np.float32(_MASKED)).reshape(1, _TILE * _TILE, -1)
 
 
-def plan_same(rows: int) -> np.ndarray:
+def plan_same(rows: int) -> Table:
     """Row 0 for each: (rows,) int32."""
     return np.zeros(rows, np.int32)
 

@@ -18,7 +18,7 @@ from mindspore import Tensor, nn, ops
 from rvrt.config.network import Execution, RVRTConfig
 from rvrt.models.flow_warp import bordered, split_position
 from rvrt.models.linear import Conv, Linear, linear
-from rvrt.models.rows import as_constant, gather_rows
+from rvrt.models.rows import Reals, Table, as_constant, gather_rows
 from rvrt.models.rstb import Mlp
 from rvrt.models.sampled_attention import SampledAttention
 
@@ -27,7 +27,7 @@ _OFFSET_CONVS = 6
 _EXACT_INDEX = 2**24  # whole numbers up to here are exact in float32
 
 
-def plan_offset_rows(groups: int, taps: int) -> np.ndarray:
+def plan_offset_rows(groups: int, taps: int) -> Table:
     """Outputs of the offset convolution, parted: (half, yx, G*S) int32, half 0 for k and 1 for v.
 
     The official order is (slot, half, group, tap, yx).
@@ -36,7 +36,7 @@ def plan_offset_rows(groups: int, taps: int) -> np.ndarray:
     return order.transpose(1, 4, 2, 0, 3).reshape(2, 2, -1).astype(np.int32)
 
 
-def plan_mean(groups: int, taps: int) -> np.ndarray:
+def plan_mean(groups: int, taps: int) -> Reals:
     """Mean over groups and taps for each slot: (G*S, 2)."""
     matrix = np.zeros((groups, _SLOTS, taps, _SLOTS), np.float32)
     for slot in range(_SLOTS):
@@ -44,23 +44,24 @@ def plan_mean(groups: int, taps: int) -> np.ndarray:
     return matrix.reshape(-1, _SLOTS)
 
 
-def plan_spread(groups: int, window: tuple[int, int], axis: int) -> np.ndarray:
+def plan_spread(groups: int, window: tuple[int, int], axis: int) -> Reals:
     """(flow to slot 0, flow to slot 1, pixel, 1) to base positions (group, slot, tap): (4, G*S)."""
     kh, kw = window
-    tap = np.stack(np.mgrid[:kh, :kw]).reshape(2, -1)[axis] - (kh // 2, kw // 2)[axis]
+    tap = np.mgrid[:kh, :kw].reshape(2, -1)[axis] - (kh // 2, kw // 2)[axis]
     spread = np.zeros((4, groups, _SLOTS, kh * kw), np.float32)
     spread[0, :, 0] = spread[1, :, 1] = spread[2] = 1
     spread[3] = tap
     return spread.reshape(4, -1)
 
 
-def plan_pixel(batch: int, h: int, w: int, axis: int) -> np.ndarray:
+def plan_pixel(batch: int, h: int, w: int, axis: int) -> Reals:
     """(pixel coordinate, 1) of every pixel of B clips: (P, 2) float32; axis 0 is y."""
     grid = np.tile(np.mgrid[:h, :w][axis].reshape(-1), 2 * batch)
-    return np.stack([grid, np.ones_like(grid)], 1).astype(np.float32)
+    pixels: Reals = np.stack([grid, np.ones_like(grid)], 1).astype(np.float32)
+    return pixels
 
 
-def plan_first_row(batch: int, h: int, w: int, groups: int, taps: int) -> np.ndarray:
+def plan_first_row(batch: int, h: int, w: int, groups: int, taps: int) -> Reals:
     """Row of the first pixel, in frames as `bordered` has them, of the frame each sample reads.
 
     Slot n of output frame j reads frame (n + j) mod 2: (P, G*S) float32.
@@ -171,10 +172,12 @@ class GuidedDeformableAttention(nn.Cell):
         last = self.conv_offset[_OFFSET_CONVS - 1]
         order = _offset_rows(self.groups, self.taps)
         weight = last.weight.reshape(last.weight.shape[0], -1)
-        return tuple(
-            tuple(self._offset(hidden, weight, last.bias, order[half, axis]) for axis in (0, 1))
+        k_y, k_x, v_y, v_x = (
+            self._offset(hidden, weight, last.bias, order[half, axis])
             for half in (0, 1)
+            for axis in (0, 1)
         )
+        return (k_y, k_x), (v_y, v_x)
 
     def _offset(self, hidden: Tensor, weight: Tensor, bias: Tensor, order: Tensor) -> Tensor:
         raw = linear(hidden, gather_rows(weight, order), ops.gather(bias, order, 0))

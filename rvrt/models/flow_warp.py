@@ -8,10 +8,10 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
-from rvrt.models.rows import Shape, as_constant, gather_rows, with_zero_row
+from rvrt.models.rows import Reals, Shape, Table, as_constant, gather_rows, with_zero_row
 
 
-def plan_border(n: int, h: int, w: int, groups: int) -> np.ndarray:
+def plan_border(n: int, h: int, w: int, groups: int) -> Table:
     """Rows (frame, y, x, group) of frames with a border of one pixel.
 
     Returns:
@@ -82,13 +82,14 @@ def split_position(position: Tensor, length: int, border: bool = False) -> tuple
     return start, position - start
 
 
-def _plan_pixels(n: int, h: int, w: int) -> np.ndarray:
+def _plan_pixels(n: int, h: int, w: int) -> Reals:
     """Coordinates of every pixel of N frames: (2, P, 1) float32, x then y."""
     y, x = np.mgrid[:h, :w].astype(np.float32)
-    return np.stack([np.tile(x.reshape(-1), n), np.tile(y.reshape(-1), n)])[:, :, None]
+    pixels: Reals = np.stack([np.tile(x.reshape(-1), n), np.tile(y.reshape(-1), n)])
+    return pixels[:, :, None]
 
 
-def _plan_first_pixel(frames: tuple[int, ...], h: int, w: int) -> np.ndarray:
+def _plan_first_pixel(frames: tuple[int, ...], h: int, w: int) -> Reals:
     """Row of the first pixel of the frame that each pixel reads: (P, 1) float32."""
     first = np.array(frames, np.float32) * (h + 2) * (w + 2) + (w + 3)
     return np.repeat(first, h * w)[:, None]
@@ -146,7 +147,7 @@ def warp_clip(
     return sample(pixels, flow_1_P2, same, h, w), sample(pixels, flow_2_P2, other, h, w)
 
 
-def plan_resize(length: int, target: int, align_corners: bool) -> np.ndarray:
+def plan_resize(length: int, target: int, align_corners: bool) -> Reals:
     """Bilinear interpolation along one axis as a matrix (target, length) float32."""
     if align_corners:
         position = np.arange(target) * ((length - 1) / max(target - 1, 1))

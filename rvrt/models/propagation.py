@@ -6,15 +6,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from mindspore import Tensor, ops
 
 from rvrt.models.flow_warp import warp
-from rvrt.models.rows import as_constant, flip_clips, gather_rows
+from rvrt.models.rows import Table, as_constant, flip_clips, gather_rows
 
 Clips = list[Tensor]
+# Where the frames of a clip lie in the clip before: maps (R, 2) of (dx, dy) in pixels to the same
+# frame of it and to the other one. Empty for a network without flow.
+Flow = tuple[Tensor, ...]
 
 
 @dataclass(frozen=True)
@@ -38,10 +40,10 @@ def propagate(
     branch: Branch,
     features: list[Clips],
     backbone: Callable[[Tensor], Tensor],
-    align: Callable[[Tensor, Tensor, Tensor, Any], tuple[Tensor, Any]],
-    flows: list[Any],
+    align: Callable[[Tensor, Tensor, Tensor, Flow], tuple[Tensor, Flow]],
+    flows: list[Flow],
     batch: int,
-) -> tuple[Clips, list[Any]]:
+) -> tuple[Clips, list[Flow]]:
     """Run one branch.
 
     `features` are those of the shallow layer and of every earlier branch, each a list of T/2 clips
@@ -51,7 +53,8 @@ def propagate(
     """
     steps = len(features[0])
     order = list(range(steps))[::-1] if branch.backward else list(range(steps))
-    out, updated = [], []
+    out: Clips = []
+    updated: list[Flow] = []
     previous = None
     for i in range(steps):
         current = [clips[order[i]] for clips in features]
@@ -69,7 +72,7 @@ def propagate(
     return out, updated
 
 
-def plan_flow_steps(batch: int, frames: int, backward: bool, lag: int) -> np.ndarray:
+def plan_flow_steps(batch: int, frames: int, backward: bool, lag: int) -> Table:
     """Flow maps (b, t) that step i reads as its n01, n12 or n23 (lag 0, 1, 2): (T/2-1, B) int32.
 
     Flow t lies between frames t and t+1; a backward branch takes them from the last one on.
@@ -87,7 +90,7 @@ def compose_flows(
     flow_R2: Tensor,  # noqa: N803
     shape: tuple[int, int, int, int],
     backward: bool,
-) -> list[tuple[Tensor, Tensor]]:
+) -> list[Flow]:
     """Flows from each clip to the one before it in a branch's order.
 
     `flow_R2` are the B*(T-1) flows between neighbouring frames, in the branch's direction; `shape`

@@ -17,13 +17,17 @@ from typing import Any
 import numpy as np
 from mindspore import Tensor, ops
 from mindspore.ops import constexpr
+from numpy.typing import NDArray
 
 Shape = tuple[int, int, int]
+Table = NDArray[np.int32]  # rows to gather
+Places = NDArray[np.int_]  # on the way to one
+Reals = NDArray[np.float32]
 
 _CACHED_PLANS = 64
 
 
-def as_constant(plan: Callable[..., np.ndarray]) -> Callable[..., Tensor]:
+def as_constant(plan: Callable[..., NDArray[Any]]) -> Callable[..., Tensor]:
     """Let a NumPy plan be called inside a network, eager or compiled: a cached constant tensor."""
 
     @lru_cache(maxsize=_CACHED_PLANS)
@@ -35,7 +39,8 @@ def as_constant(plan: Callable[..., np.ndarray]) -> Callable[..., Tensor]:
     def constant(*key: Any) -> Tensor:
         return cached(*key)
 
-    return constant
+    named: Callable[..., Tensor] = constant
+    return named
 
 
 def gather_rows(x_RC: Tensor, table: Tensor) -> Tensor:  # noqa: N803
@@ -52,7 +57,7 @@ def with_zero_row(x_RC: Tensor) -> Tensor:  # noqa: N803
     return ops.cat((x_RC, ops.zeros((1, x_RC.shape[1]), x_RC.dtype)), 0)
 
 
-def plan_neighbours(n: int, h: int, w: int, kernel: tuple[int, int]) -> np.ndarray:
+def plan_neighbours(n: int, h: int, w: int, kernel: tuple[int, int]) -> Table:
     """Rows of the kernel's taps around each pixel, row-major: (N*H*W, K) int32.
 
     A tap beyond the border is row N*H*W, the zero row.
@@ -70,7 +75,7 @@ def plan_neighbours(n: int, h: int, w: int, kernel: tuple[int, int]) -> np.ndarr
 neighbours = as_constant(plan_neighbours)
 
 
-def plan_flip(clips: int) -> np.ndarray:
+def plan_flip(clips: int) -> Table:
     """Frame order that swaps the two frames of each clip: (2*clips,) int32."""
     return np.arange(2 * clips).reshape(clips, 2)[:, ::-1].reshape(-1).astype(np.int32)
 

@@ -9,7 +9,7 @@ from collections import OrderedDict
 
 from mindspore import Tensor, jit, nn, ops
 
-from rvrt.config.network import Execution, NetworkConfig
+from rvrt.config.network import Execution, SkeletonConfig
 from rvrt.models.linear import Conv, Linear
 from rvrt.models.window_attention import VideoShape, Window, WindowAttention
 
@@ -52,7 +52,7 @@ class Mlp(nn.Cell):
 class SwinLayer(nn.Cell):
     """x + attention(norm(x)), then x + mlp(norm(x))."""
 
-    def __init__(self, config: NetworkConfig, window: Window, heads: int, shifted: bool) -> None:
+    def __init__(self, config: SkeletonConfig, window: Window, heads: int, shifted: bool) -> None:
         super().__init__()
         dim, eps = config.embed_dim, config.layer_norm_eps
         self.norm1 = RowNorm((dim,), epsilon=eps)
@@ -69,7 +69,7 @@ class SwinLayer(nn.Cell):
 class SwinGroup(nn.Cell):
     """`depth` Swin layers, every second one with shifted windows."""
 
-    def __init__(self, config: NetworkConfig, window: Window, heads: int, depth: int) -> None:
+    def __init__(self, config: SkeletonConfig, window: Window, heads: int, depth: int) -> None:
         super().__init__()
         self.blocks = nn.CellList(
             [SwinLayer(config, window, heads, shifted=i % 2 == 1) for i in range(depth)]
@@ -85,7 +85,7 @@ class SwinGroup(nn.Cell):
 class RSTB(nn.Cell):
     """x + linear(group of Swin layers)."""
 
-    def __init__(self, config: NetworkConfig, window: Window, heads: int, depth: int) -> None:
+    def __init__(self, config: SkeletonConfig, window: Window, heads: int, depth: int) -> None:
         super().__init__()
         self.residual_group = SwinGroup(config, window, heads, depth)
         self.linear = Linear(config.embed_dim, config.embed_dim)
@@ -102,7 +102,9 @@ class RSTBWithInputConv(nn.Cell):
     sizes in the config. Only backbones attend across the frames of a clip.
     """
 
-    def __init__(self, config: NetworkConfig, execution: Execution, inputs: int, part: int) -> None:
+    def __init__(
+        self, config: SkeletonConfig, execution: Execution, inputs: int, part: int
+    ) -> None:
         super().__init__()
         dim, eps = config.embed_dim, config.layer_norm_eps
         depth = config.window_size[0] if part == 1 else 1
@@ -113,7 +115,7 @@ class RSTBWithInputConv(nn.Cell):
         ]
         if execution.compile_blocks:
             for block in blocks:
-                block.construct = jit(block.construct)
+                block.construct = jit(block.construct)  # type: ignore[method-assign]
         # the numbers are the authors' places in a sequence that also holds reshapes
         self.main = nn.SequentialCell(
             OrderedDict(

@@ -5,15 +5,14 @@ Attention"."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from mindspore import Tensor, nn, ops
 
 from rvrt.config.network import Execution, RVRTConfig
 from rvrt.models.deform_attention import GuidedDeformableAttention, check_size
 from rvrt.models.flow_warp import warp_clip
-from rvrt.models.propagation import compose_flows
-from rvrt.models.skeleton import Skeleton
+from rvrt.models.propagation import Flow, compose_flows
+from rvrt.models.rows import Shape
+from rvrt.models.skeleton import Flows, Skeleton
 from rvrt.models.spynet import SpyNet
 
 
@@ -25,17 +24,21 @@ class RVRT(Skeleton):
 
     def __init__(self, config: RVRTConfig, execution: Execution) -> None:
         super().__init__(config, execution, GuidedDeformableAttention)
+        self.groups = config.deformable_groups
         self.spynet = SpyNet(execution.chunk_mb)
 
-    def _flows(self, x: Tensor, given: Any) -> tuple[list[Any], list[Any]]:
-        """Composed flows of the forward and of the backward branches."""
-        batch, frames, _, h, w = x.shape
-        check_size(batch, h, w, self.config.deformable_groups)
-        forward, backward = self.optical_flows(x) if given is None else given
+    def _flows(
+        self,
+        x_BTCHW: Tensor,  # noqa: N803
+        given: Flows | None,
+    ) -> tuple[list[Flow], list[Flow]]:
+        batch, frames, _, h, w = x_BTCHW.shape
+        check_size(batch, h, w, self.groups)
+        forward, backward = self.optical_flows(x_BTCHW) if given is None else given
         shape = (batch, frames, h, w)
         return compose_flows(forward, shape, False), compose_flows(backward, shape, True)
 
-    def optical_flows(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def optical_flows(self, x: Tensor) -> Flows:
         """Flow from each frame but the first to the one before, and from each but the last to the
         next: rows (B*(T-1)*H*W, 2) of (dx, dy), twice.
         """
@@ -59,7 +62,16 @@ class RVRT(Skeleton):
         return bool(ops.equal(x, ops.flip(x, (1,))).all())
 
     def _align(
-        self, cell: nn.Cell, q: Tensor, k: Tensor, v: Tensor, flow: Any, shape: tuple[int, int, int]
-    ) -> tuple[Tensor, Any]:
-        warped = warp_clip(v, *flow, (2 * shape[0], *shape[1:]))
-        return cell(q, k, v, *warped, *flow, shape)
+        self,
+        cell: nn.Cell,
+        q_RC: Tensor,  # noqa: N803
+        k_RC: Tensor,  # noqa: N803
+        v_RC: Tensor,  # noqa: N803
+        flow: Flow,
+        shape_BHW: Shape,  # noqa: N803
+    ) -> tuple[Tensor, Flow]:
+        batch, h, w = shape_BHW
+        same, other = flow
+        warped = warp_clip(v_RC, same, other, (2 * batch, h, w))
+        aligned, improved = cell(q_RC, k_RC, v_RC, *warped, same, other, shape_BHW)
+        return aligned, improved

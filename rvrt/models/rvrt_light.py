@@ -4,13 +4,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from mindspore import Tensor, nn
 
 from rvrt.config.network import Execution, RVRTLightConfig
 from rvrt.models.clip_attention import ClipAttention
-from rvrt.models.skeleton import Skeleton
+from rvrt.models.propagation import Flow
+from rvrt.models.rows import Shape
+from rvrt.models.skeleton import Flows, Skeleton
 
 
 class RVRTLight(Skeleton):
@@ -22,11 +22,21 @@ class RVRTLight(Skeleton):
     def __init__(self, config: RVRTLightConfig, execution: Execution) -> None:
         super().__init__(config, execution, ClipAttention)
 
-    def _flows(self, x: Tensor, _given: None) -> tuple[list[Any], list[Any]]:
-        steps = [None] * (x.shape[1] // 2 - 1)
+    def _flows(
+        self,
+        x_BTCHW: Tensor,  # noqa: N803
+        given: Flows | None,
+    ) -> tuple[list[Flow], list[Flow]]:
+        steps: list[Flow] = [()] * (x_BTCHW.shape[1] // 2 - 1)
         return steps, steps
 
     def _align(
-        self, cell: nn.Cell, q: Tensor, k: Tensor, v: Tensor, flow: Any, shape: tuple[int, int, int]
-    ) -> tuple[Tensor, Any]:
-        return cell(q, k, v, shape), flow
+        self,
+        cell: nn.Cell,
+        q_RC: Tensor,  # noqa: N803
+        k_RC: Tensor,  # noqa: N803
+        v_RC: Tensor,  # noqa: N803
+        flow: Flow,
+        shape_BHW: Shape,  # noqa: N803
+    ) -> tuple[Tensor, Flow]:
+        return cell(q_RC, k_RC, v_RC, shape_BHW), flow

@@ -15,22 +15,22 @@ import numpy as np
 from mindspore import Tensor, nn, ops
 
 from rvrt.models.flow_warp import gather_corners
-from rvrt.models.rows import as_constant, gather_rows, with_zero_row
+from rvrt.models.rows import Reals, Table, as_constant, gather_rows, with_zero_row
 
 
-def plan_bilinear(samples: int) -> np.ndarray:
+def plan_bilinear(samples: int) -> Reals:
     """Corner values (4, S) to the coefficients of 1, fx, fy, fx*fy, each (S): (4*S, 4*S)."""
     corner = np.array([[1, -1, -1, 1], [0, 1, 0, -1], [0, 0, 1, -1], [0, 0, 0, 1]], np.float32)
-    matrix = np.einsum("st,cp->cspt", np.eye(samples, dtype=np.float32), corner)
+    matrix: Reals = np.einsum("st,cp->cspt", np.eye(samples, dtype=np.float32), corner)
     return matrix.reshape(4 * samples, 4 * samples)
 
 
-def plan_sum(samples: int) -> np.ndarray:
+def plan_sum(samples: int) -> Reals:
     """Sum of the four coefficients of each sample: (4*S, S)."""
     return np.tile(np.eye(samples, dtype=np.float32), (4, 1))
 
 
-def plan_blocks(pixels: int, groups: int, subheads: int) -> np.ndarray:
+def plan_blocks(pixels: int, groups: int, subheads: int) -> Table:
     """Rows of sub-heads laid out block-diagonally, zero row elsewhere: (Q*G, U, U) int32."""
     rows = np.full((pixels * groups, subheads, subheads), pixels * groups * subheads)
     diagonal = np.arange(subheads)
@@ -38,13 +38,13 @@ def plan_blocks(pixels: int, groups: int, subheads: int) -> np.ndarray:
     return rows.reshape(-1).astype(np.int32)
 
 
-def plan_diagonal(pixels: int, groups: int, subheads: int) -> np.ndarray:
+def plan_diagonal(pixels: int, groups: int, subheads: int) -> Table:
     """Rows on the diagonal of (Q*G, U, U): (Q*G*U,) int32."""
     first = np.arange(pixels * groups)[:, None] * subheads * subheads
     return (first + np.arange(subheads) * (subheads + 1)).reshape(-1).astype(np.int32)
 
 
-def plan_repeat(rows: int, times: int) -> np.ndarray:
+def plan_repeat(rows: int, times: int) -> Table:
     """Each row `times` times: (rows*times,) int32."""
     return np.repeat(np.arange(rows), times).astype(np.int32)
 

@@ -5,19 +5,24 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Any
 
 import mindspore as ms
 from mindspore import Tensor, nn, ops
 
-from rvrt.config.network import Execution, NetworkConfig
+from rvrt.config.network import Execution, NetworkConfig, SkeletonConfig
 from rvrt.models.flow_warp import resize
 from rvrt.models.linear import Conv
-from rvrt.models.propagation import BRANCHES, Clips, propagate
+from rvrt.models.propagation import BRANCHES, Branch, Clips, Flow, propagate
+from rvrt.models.rows import Shape
 from rvrt.models.rstb import RSTBWithInputConv
 from rvrt.models.upsampler import Upsampler
+from rvrt.models.window_attention import VideoShape
 
 _FIRST_DETAIL = 0.1
+
+# Optical flow between neighbouring frames, (B*(T-1)*H*W, 2) of (dx, dy) each: from each frame but
+# the first to the one before, and from each but the last to the next.
+Flows = tuple[Tensor, Tensor]
 
 
 def check_input(x_BTCHW: Tensor, config: NetworkConfig) -> None:  # noqa: N803
@@ -43,11 +48,10 @@ def check_input(x_BTCHW: Tensor, config: NetworkConfig) -> None:  # noqa: N803
 class Skeleton(nn.Cell):
     """Feature extraction, four branches, reconstruction, upsampling.
 
-    A network adds `_flows`, which gives what its forward and its backward alignments follow, and
-    `_align`.
+    A network adds `_flows`, which gives what its alignments follow, and `_align`.
     """
 
-    def __init__(self, config: NetworkConfig, execution: Execution, align: type[nn.Cell]) -> None:
+    def __init__(self, config: SkeletonConfig, execution: Execution, align: type[nn.Cell]) -> None:
         super().__init__()
         self.config, self.execution = config, execution
         dim, mb = config.embed_dim, execution.chunk_mb
@@ -85,7 +89,31 @@ class Skeleton(nn.Cell):
             for cell in cells[part]:
                 cell.recompute()
 
-    def construct(self, x_BTCHW: Tensor, flows: Any = None) -> Tensor:  # noqa: N803
+    def _flows(
+        self,
+        x_BTCHW: Tensor,  # noqa: N803
+        given: Flows | None,
+    ) -> tuple[list[Flow], list[Flow]]:
+        """What the forward and what the backward branches follow, step by step of each: T/2-1.
+
+        `given` takes the place of optical flow that would be computed, see `construct`.
+        """
+        raise NotImplementedError
+
+    def _align(
+        self,
+        cell: nn.Cell,
+        q_RC: Tensor,  # noqa: N803
+        k_RC: Tensor,  # noqa: N803
+        v_RC: Tensor,  # noqa: N803
+        flow: Flow,
+        shape_BHW: Shape,  # noqa: N803
+    ) -> tuple[Tensor, Flow]:
+        """Align the previous clip's features `v` (and `k`) to this clip's `q`, by one of the cells
+        given as `align`; returns them and the flow as the alignment has improved it."""
+        raise NotImplementedError
+
+    def construct(self, x_BTCHW: Tensor, flows: Flows | None = None) -> Tensor:  # noqa: N803
         """(B, T, 3, H, W) float32 in 0..1 -> (B, T, 3, s*H, s*W) float32.
 
         `flows` takes the place of RVRT's own optical flow: as `RVRT.optical_flows` gives them.
@@ -95,14 +123,18 @@ class Skeleton(nn.Cell):
         clip = (batch, 2, h, w)
         inputs = [x_BTCHW[:, t : t + 2].reshape(-1, 3, h, w) for t in range(0, frames, 2)]
         features = [[self.feat_extract(self._rows(x), clip) for x in inputs]]
-        flows = self._flows(x_BTCHW, flows)
+        forward, backward = self._flows(x_BTCHW, flows)
         for branch in BRANCHES:
-            past = flows[1] if branch.backward else flows[0]
-            out, updated = self._branch(branch, features, past, clip)
-            features = [*features, out]
-            if not branch.reuse_flow:
-                flows = (flows[0], updated) if branch.backward else (updated, flows[1])
-        out = []
+            past = backward if branch.backward else forward
+            clips, updated = self._branch(branch, features, past, clip)
+            features = [*features, clips]
+            if branch.reuse_flow:
+                continue
+            if branch.backward:
+                backward = updated
+            else:
+                forward = updated
+        out: Clips = []
         for i, x in enumerate(inputs):
             rows = ops.cat(tuple(clips[i] for clips in features), 1)
             out = [*out, self._upsample(self.reconstruction(rows, clip), x, clip)]
@@ -113,20 +145,20 @@ class Skeleton(nn.Cell):
         return ops.cast(rows, self.dtype)
 
     def _branch(
-        self, branch: Any, features: list[Clips], flows: list[Any], clip: tuple[int, int, int, int]
-    ) -> tuple[Clips, list[Any]]:
+        self, branch: Branch, features: list[Clips], flows: list[Flow], clip: VideoShape
+    ) -> tuple[Clips, list[Flow]]:
         cell, aligner = self.backbone[branch.name], self.deform_align[branch.name]
         shape = (clip[0], clip[2], clip[3])
 
         def backbone(x: Tensor) -> Tensor:
             return cell(x, clip)
 
-        def align(q: Tensor, k: Tensor, v: Tensor, flow: Any) -> tuple[Tensor, Any]:
+        def align(q: Tensor, k: Tensor, v: Tensor, flow: Flow) -> tuple[Tensor, Flow]:
             return self._align(aligner, q, k, v, flow, shape)
 
         return propagate(branch, features, backbone, align, flows, clip[0])
 
-    def _upsample(self, x: Tensor, lq: Tensor, clip: tuple[int, int, int, int]) -> Tensor:
+    def _upsample(self, x: Tensor, lq: Tensor, clip: VideoShape) -> Tensor:
         """Features of one clip and its LQ frames (B*2, 3, H, W) to (B, 2, 3, s*H, s*W)."""
         batch, _, h, w = clip
         n, s = 2 * batch, self.config.upscale

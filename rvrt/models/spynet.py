@@ -12,7 +12,7 @@ from mindspore import Tensor, nn, ops
 
 from rvrt.models.flow_warp import resize, warp
 from rvrt.models.linear import Conv
-from rvrt.models.rows import as_constant
+from rvrt.models.rows import Reals, as_constant
 
 LEVELS = 6
 
@@ -20,11 +20,11 @@ _MULTIPLE = 2 ** (LEVELS - 1)
 _CHANNELS = (8, 32, 64, 32, 16, 2)
 
 
-def _plan_mean() -> np.ndarray:
+def _plan_mean() -> Reals:
     return np.array([0.485, 0.456, 0.406], np.float32).reshape(1, 3, 1, 1)
 
 
-def _plan_std() -> np.ndarray:
+def _plan_std() -> Reals:
     return np.array([0.229, 0.224, 0.225], np.float32).reshape(1, 3, 1, 1)
 
 
@@ -98,7 +98,7 @@ class SpyNet(nn.Cell):
 
     def _levels(self, ref: list[Tensor], supp: list[Tensor]) -> list[Tensor]:
         """Flow (N, 2, h, w) after each level, coarsest first."""
-        flows = []
+        flows: list[Tensor] = []
         for level in range(LEVELS):
             n, _, h, w = ref[level].shape
             if level == 0:

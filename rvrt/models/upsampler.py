@@ -10,16 +10,16 @@ import numpy as np
 from mindspore import Tensor, nn, ops
 
 from rvrt.models.linear import Conv
-from rvrt.models.rows import Shape, as_constant, gather_rows
+from rvrt.models.rows import Shape, Table, as_constant, gather_rows
 
 
-def plan_shuffle_channels(channels: int) -> np.ndarray:
+def plan_shuffle_channels(channels: int) -> Table:
     """Channels of a 2x pixel shuffle, officially (c, r1, r2), in the order (r1, r2, c)."""
     order = np.arange(4 * channels).reshape(channels, 2, 2)
     return order.transpose(1, 2, 0).reshape(-1).astype(np.int32)
 
 
-def plan_shuffle_rows(n: int, h: int, w: int) -> np.ndarray:
+def plan_shuffle_rows(n: int, h: int, w: int) -> Table:
     """Half rows (n, y, x, r1) in the order (n, y, r1, x): (N*H*2*W,) int32."""
     order = np.arange(n * h * w * 2).reshape(n, h, w, 2)
     return order.transpose(0, 1, 3, 2).reshape(-1).astype(np.int32)

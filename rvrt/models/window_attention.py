@@ -18,7 +18,7 @@ from mindspore import Parameter, Tensor, nn, ops
 from mindspore.common.initializer import TruncatedNormal, initializer
 
 from rvrt.models.linear import Linear, linear
-from rvrt.models.rows import as_constant, gather_rows
+from rvrt.models.rows import Places, Reals, Table, as_constant, gather_rows
 
 Window = tuple[int, int, int]
 VideoShape = tuple[int, int, int, int]
@@ -34,17 +34,18 @@ class WindowPlan:
     kind_S, masks_MNN: which mask each window takes; all zeros where no mask is needed.
     """
 
-    tokens_SN: np.ndarray  # noqa: N815
-    kind_S: np.ndarray  # noqa: N815
-    masks_MNN: np.ndarray  # noqa: N815
+    tokens_SN: Places  # noqa: N815
+    kind_S: Places  # noqa: N815
+    masks_MNN: Reals  # noqa: N815
 
 
 def fit_window(size: Window, window: Window) -> Window:
     """A window is never larger than the map it moves over."""
-    return tuple(min(s, w) for s, w in zip(size, window, strict=True))
+    t, h, w = (min(s, most) for s, most in zip(size, window, strict=True))
+    return t, h, w
 
 
-def _stripes(length: int, window: int, shift: int) -> np.ndarray:
+def _stripes(length: int, window: int, shift: int) -> Places:
     """Which stripe of the shifted axis each place belongs to: tokens of two stripes never mix."""
     stripes = np.zeros(length, int)
     if shift:
@@ -72,29 +73,28 @@ def plan_windows(size: Window, window: Window, shifted: bool) -> WindowPlan:
     return WindowPlan(_partition(tokens, fitted), kind_S.reshape(-1), masks)
 
 
-def _partition(x_THW: np.ndarray, window: Window) -> np.ndarray:  # noqa: N803
+def _partition(x_THW: Places, window: Window) -> Places:  # noqa: N803
     t, h, w = (s // n for s, n in zip(x_THW.shape, window, strict=True))
-    x = x_THW.reshape(t, window[0], h, window[1], w, window[2])
+    x: Places = x_THW.reshape(t, window[0], h, window[1], w, window[2])
     return x.transpose(0, 2, 4, 1, 3, 5).reshape(t * h * w, -1)
 
 
-def plan_position_index(window: Window) -> np.ndarray:
+def plan_position_index(window: Window) -> Places:
     """Entry of the bias table for each pair of tokens of a full window: (N, N) int."""
     grid = np.stack(np.meshgrid(*map(np.arange, window), indexing="ij")).reshape(3, -1)
     offset = grid[:, :, None] - grid[:, None, :] + (np.array(window) - 1)[:, None, None]
-    return (offset[0] * (2 * window[1] - 1) + offset[1]) * (2 * window[2] - 1) + offset[2]
+    index: Places = (offset[0] * (2 * window[1] - 1) + offset[1]) * (2 * window[2] - 1) + offset[2]
+    return index
 
 
-def _batched_tokens(shape: VideoShape, window: Window, shifted: bool) -> np.ndarray:
+def _batched_tokens(shape: VideoShape, window: Window, shifted: bool) -> Places:
     batch, size = shape[0], shape[1:]
     tokens = plan_windows(size, window, shifted).tokens_SN
     base = np.arange(batch)[:, None, None] * np.prod(size)
     return np.where(tokens < 0, batch * np.prod(size), tokens + base).reshape(-1, tokens.shape[1])
 
 
-def plan_split(
-    shape: VideoShape, window: Window, shifted: bool, heads: int, part: int
-) -> np.ndarray:
+def plan_split(shape: VideoShape, window: Window, shifted: bool, heads: int, part: int) -> Table:
     """From rows of (q, k, v) x heads to windows: (B*S*h, N) int32 for part 0, 1 or 2.
 
     Padding points to row R, which holds what a zero token projects to.
@@ -104,30 +104,31 @@ def plan_split(
     return rows.reshape(-1, tokens.shape[2]).astype(np.int32)
 
 
-def plan_merge(shape: VideoShape, window: Window, shifted: bool, heads: int) -> np.ndarray:
+def plan_merge(shape: VideoShape, window: Window, shifted: bool, heads: int) -> Table:
     """From windows (B*S, h, N) back to rows: (R, h) int32; padding is left behind."""
     tokens = _batched_tokens(shape, window, shifted)
     windows, n = tokens.shape
     place = np.arange(windows)[:, None] * heads * n + np.arange(n)
     rows = np.empty(int(np.prod(shape)) + 1, int)
     rows[tokens] = place
-    return (rows[:-1, None] + np.arange(heads) * n).astype(np.int32)
+    table: Places = rows[:-1, None] + np.arange(heads) * n
+    return table.astype(np.int32)
 
 
-def plan_kinds(shape: VideoShape, window: Window, shifted: bool, heads: int) -> np.ndarray:
+def plan_kinds(shape: VideoShape, window: Window, shifted: bool, heads: int) -> Table:
     """Row of the (mask, head) table for each window and head: (B*S*h,) int32."""
     kind = plan_windows(shape[1:], window, shifted).kind_S
     table = kind[:, None] * heads + np.arange(heads)
     return np.tile(table.reshape(-1), shape[0]).astype(np.int32)
 
 
-def plan_masks(size: Window, window: Window, shifted: bool) -> np.ndarray:
+def plan_masks(size: Window, window: Window, shifted: bool) -> Reals:
     """Masks of the kinds of window: (M, 1, N*N) float32."""
     masks = plan_windows(size, window, shifted).masks_MNN
     return masks.reshape(len(masks), 1, -1)
 
 
-def plan_bias_index(window: Window, size: Window) -> np.ndarray:
+def plan_bias_index(window: Window, size: Window) -> Table:
     """Bias table entries, flat, for the window that fits a map: the first N rows and columns.
 
     (As the authors have it: the index of the full window, cut, not that of the smaller window.)
