@@ -172,12 +172,12 @@ class GuidedDeformableAttention(nn.Cell):
         last = self.conv_offset[_OFFSET_CONVS - 1]
         order = _offset_rows(self.groups, self.taps)
         weight = last.weight.reshape(last.weight.shape[0], -1)
-        k_y, k_x, v_y, v_x = (
-            self._offset(hidden, weight, last.bias, order[half, axis])
-            for half in (0, 1)
-            for axis in (0, 1)
-        )
-        return (k_y, k_x), (v_y, v_x)
+
+        def pair(half: int) -> tuple[Tensor, Tensor]:
+            y, x = (self._offset(hidden, weight, last.bias, order[half, axis]) for axis in (0, 1))
+            return y, x
+
+        return pair(0), pair(1)
 
     def _offset(self, hidden: Tensor, weight: Tensor, bias: Tensor, order: Tensor) -> Tensor:
         raw = linear(hidden, gather_rows(weight, order), ops.gather(bias, order, 0))
