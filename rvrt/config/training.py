@@ -60,7 +60,9 @@ class DataConfig:
         root: the unpacked data set.
         gt, lq: a folder of septuplets or a database; lq None: made from GT as it is read.
         train_list, test_list: clips to train on, and to validate on.
-        convention: of LQ made as GT is read, "double" or "uint8".
+        degradation: how LQ is made, a key of `vimeo_tools.DEGRADATIONS`; an LQ tree of which the
+            record says otherwise is refused.
+        convention: of bicubic, "double" or "uint8".
         crop: side of the square crop in LQ pixels.
         reverse, flip_horizontal, flip_vertical, transpose: probabilities, 0 to 1.
         frames: of the 14 of a mirrored septuplet, how many are trained on, the middle ones; even.
@@ -74,6 +76,7 @@ class DataConfig:
     lq: str | None = "BIx4"
     train_list: str = "sep_trainlist.txt"
     test_list: str = "sep_testlist.txt"
+    degradation: str = "bicubic"
     convention: str = "double"
     crop: int = 64
     reverse: float = 0.5

@@ -40,7 +40,8 @@ def open_clips(data: DataConfig, clip_list: str, network: NetworkConfig) -> Sept
             f"{lq}: no such folder or database; make it with vimeo-prep --generate-lq, or have LQ "
             "frames made as GT is read: --set data.lq=null"
         )
-    made = choose_degradation("bicubic", convention=data.convention)
+    parameters = {"convention": data.convention} if data.degradation == "bicubic" else {}
+    made = choose_degradation(data.degradation, **parameters)
     source = open_septuplets(gt, lq, root / clip_list, scale=network.upscale, degradation=made)
     if source.scale != network.upscale:
         raise TrainingError(

@@ -1,8 +1,11 @@
 """The public names of vimeo_tools: all there, typed, and loaded when they are used."""
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 import vimeo_tools
@@ -44,3 +47,36 @@ def test_degradations_need_numpy_alone():
 
 def test_the_feed_loads_mindspore_only_where_batches_are_made():
     assert "mindspore" not in probe("vimeo_tools.open_sequences, vimeo_tools.Training")
+
+
+# --- what README shows ---------------------------------------------------------------------------
+
+README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+def example(word):
+    (found,) = [text for text in EXAMPLES if word in text]
+    return found
+
+
+def test_the_feed_of_the_readme_runs_as_pasted(tmp_path, vimeo_prep):
+    pytest.importorskip("mindspore")
+    vimeo_prep("synthesize", "--clips", 2, "--test-clips", 1, "--output-dir", ".", cwd=tmp_path)
+    vimeo_prep("--generate-lq", cwd=tmp_path)
+    text = example("create_dataset")
+    assert "300_000" in text
+    shapes = "print(batch['lq'].shape, batch['gt'].shape)"
+    code = f"{text.replace('300_000', '2').rstrip()}\n    {shapes}\n"
+    call = [sys.executable, "-c", code]
+    done = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.stdout.splitlines() == 2 * ["(2, 14, 3, 64, 64) (2, 14, 3, 256, 256)"], done.stderr
+
+
+def test_the_degradation_of_the_readme_runs_as_pasted(monkeypatch):
+    frames = np.random.default_rng(0).integers(0, 256, (2, 32, 48, 3), np.uint8)
+    monkeypatch.setattr(vimeo_tools, "DEGRADATIONS", table := dict(vimeo_tools.DEGRADATIONS))
+    names = {"frames": frames}
+    exec(example("Nearest"), names)
+    assert table["nearest"].folder(4) == "NNx4"
+    assert names["lqs"].shape == (2, 8, 12, 3)

@@ -49,6 +49,8 @@ class _Group(click.Group):
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
             raise click.ClickException(f"{where}{error.strerror or error}") from None
+        except MemoryError as error:
+            raise click.ClickException(f"memory ran out: {error}") from None
         except KeyboardInterrupt:
             click.echo("\nInterrupted. What is done is kept: run the same command again.", err=True)
             ctx.exit(_INTERRUPTED)

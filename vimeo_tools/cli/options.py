@@ -26,12 +26,15 @@ from vimeo_tools.running.jobs import Summary, available_workers, dask_executor, 
 from vimeo_tools.running.progress import silence
 
 _FAILURES_SHOWN = 10
+_MOST_WORKERS, _MOST_SHARDS = 256, 1_000_000
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, dir_okay=False)
 WORKERS = click.option(
-    "--workers", type=click.IntRange(1), help="Processes.  [default: one per processor]"
+    "--workers",
+    type=click.IntRange(1, _MOST_WORKERS),
+    help="Processes.  [default: one per processor]",
 )
 DASK = click.option("--dask", metavar="ADDRESS", help="Work on this dask cluster instead.")
 DEGRADATION = click.option(
@@ -111,9 +114,12 @@ def parse_shard(value: str | tuple[int, int]) -> tuple[int, int]:
     if isinstance(value, tuple):
         return value
     index, slash, count = value.partition("/")
-    if not (slash and index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count)):
-        raise click.BadParameter(f"{value!r}: give I/N with I from 1 to N, as in 3/8")
-    return int(index), int(count)
+    numbers = [int(n) for n in (index, count) if n.isascii() and n.isdecimal() and len(n) < 9]
+    if not (slash and len(numbers) == 2 and 1 <= numbers[0] <= numbers[1] <= _MOST_SHARDS):
+        raise click.BadParameter(
+            f"{value[:99]!r}: give I/N with I from 1 to N, as in 3/8; at most {_MOST_SHARDS:,}"
+        )
+    return numbers[0], numbers[1]
 
 
 def _note(ctx: click.Context, option: click.Parameter, value: bool) -> None:
@@ -203,6 +209,8 @@ def finish(ctx: click.Context, summary: Summary, failures_path: Path) -> None:
 
 def report_failures(failures: Sequence[Failure], path: Path | None) -> None:
     """The first failures on the terminal, all of them in the file."""
+    if path is not None and not path.parent.is_dir():
+        path = None  # nothing was written there
     for failure in failures[:_FAILURES_SHOWN]:
         click.echo(f"  {failure}", err=True)
     if path is not None:

@@ -21,7 +21,7 @@ from vimeo_tools.preparation.synthetic import synthesize
 
 @click.command("synthesize")
 @click.option("--output-dir", type=FOLDER, default=Path("vimeo_septuplet"), show_default=True)
-@click.option("--clips", type=click.IntRange(1), default=8, show_default=True)
+@click.option("--clips", type=click.IntRange(1, 1_000_000), default=8, show_default=True)
 @click.option(
     "--test-clips",
     type=click.IntRange(0),
@@ -32,7 +32,7 @@ from vimeo_tools.preparation.synthetic import synthesize
 @click.option(
     "--size", type=parse_size, metavar="WIDTHxHEIGHT", default="448x256", show_default=True
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True)
 @add_options(WORKERS, *COMMON)
 @click.pass_context
 def synthesize_command(

@@ -27,7 +27,7 @@ from vimeo_tools.preparation.video import CutSettings, cut_videos
 )
 @click.option(
     "--stride",
-    type=click.IntRange(1),
+    type=click.IntRange(1, 1_000_000),
     default=CutSettings.stride,
     show_default=True,
     help="Frames from one septuplet's start to the next one's.",
@@ -48,7 +48,7 @@ from vimeo_tools.preparation.video import CutSettings, cut_videos
 )
 @click.option(
     "--workers",
-    type=click.IntRange(1),
+    type=click.IntRange(1, 64),
     default=2,
     show_default=True,
     help="Threads that encode frames.",

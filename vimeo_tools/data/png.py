@@ -56,12 +56,15 @@ class FrameSize:
         """From ``WIDTHxHEIGHT`` as in ``448x256``.
 
         Raises:
-            SettingsError: any other form, or a zero.
+            SettingsError: any other form, a zero, or more than 2**26 pixels.
         """
         match = re.fullmatch(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})", text)
         if not match:
             raise SettingsError(f"size {text!r}: give WIDTHxHEIGHT in pixels, as in 448x256")
-        return cls(height=int(match[2]), width=int(match[1]))
+        size = cls(height=int(match[2]), width=int(match[1]))
+        if size.height * size.width > _MOST_PIXELS:
+            raise SettingsError(f"size {size}: need at most {_MOST_PIXELS:,} pixels")
+        return size
 
     def divided_by(self, scale: int) -> FrameSize:
         """The size of the LQ frame.
