@@ -23,15 +23,16 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 
 import click
 import numpy as np
 
+from rvrt.restoration.tiling import TilePlan
 from tests.conftest import tree_bytes
+from vimeo_tools.data.pictures import FrameSource
 from vimeo_tools.data.png import FrameSize
 from vimeo_tools.preparation.synthetic import synthesize
 
@@ -102,17 +103,26 @@ def _frames() -> None:
         save_picture(Path("in") / f"im{index}.png", picture)
 
 
-def _restore(source: str, target: str) -> Callable[[], None]:
-    def enlarge(clip: np.ndarray, rows: tuple[int, int], columns: tuple[int, int]) -> np.ndarray:
-        tile = clip[:, :, slice(*rows), slice(*columns)]
-        return tile.repeat(4, axis=-1).repeat(4, axis=-2)
+class _Enlarge:
+    """Takes the place of rvrt.Restorer: enlarges by repeating pixels, and loads no MindSpore."""
 
+    def plan(self, source: FrameSource) -> TilePlan:
+        return TilePlan([(0, len(source.names))], [(0, source.height)], [(0, source.width)])
+
+    def restore(
+        self, source: FrameSource, wanted: set[int], update: Callable[[], object]
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        for index in sorted(wanted):
+            frame = source.read(index, index + 1)[0].transpose(2, 0, 1)
+            yield index, frame.repeat(4, axis=1).repeat(4, axis=2) / np.float32(255)
+            update()
+
+
+def _restore(source: str, target: str) -> Callable[[], None]:
     def run() -> None:
-        from rvrt.config.network import MODEL_PRESETS
         from rvrt.restoration.restore import Job, restore
 
-        job = Job(Path(source), Path(target), Path(__file__), rate=Fraction(25))
-        restore(job, enlarge, MODEL_PRESETS["rvrt-debug"], lambda *_: 0.0)
+        restore(Job(Path(source), Path(target), Path(__file__)), _Enlarge())
 
     return run
 
