@@ -96,7 +96,7 @@ def taken(
             lock.open_door()
         yield place
     finally:
-        lock.leave(place.path, record)
+        lock.leave(place.path, record, is_new=bool(made))
         _remove_empty(made)
 
 
@@ -105,7 +105,7 @@ def clean(folder: Path) -> None:
     remove_parts(folder)
     if (folder / LOCK_NAME).exists():
         with contextlib.suppress(OutputError, OSError):
-            _Lock(folder, False, None).leave(folder, None)
+            _Lock(folder, False, None).leave(folder)
 
 
 def refuse_overlap(output: Path, *sources: Path) -> None:
@@ -177,13 +177,15 @@ class _Lock:
         self._try(_USE, self._how)
         return True
 
-    def leave(self, folder: Path, record: Record | None) -> None:
+    def leave(self, folder: Path, record: Record | None = None, is_new: bool = False) -> None:
         """Unlock; the last one removes the lock file, and a record with no work beside it."""
         _used_here.discard(self._key)
         try:
             with contextlib.suppress(OSError):
                 fcntl.lockf(self._file, fcntl.LOCK_EX, 1, _DOOR)
                 self._try(_USE, fcntl.LOCK_EX)
+                if record is not None and is_new and record.holds_nothing(folder):
+                    _remove_empty(sorted(folder.rglob("*"), reverse=True))
                 if record is not None and _names(folder) == {LOCK_NAME, record.name}:
                     (folder / record.name).unlink()
                 (folder / LOCK_NAME).unlink(missing_ok=True)

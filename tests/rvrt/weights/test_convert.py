@@ -326,3 +326,13 @@ def test_numbers_that_are_not_finite_are_said(spynet_file, tmp_path):
     done = convert(tmp_path / "s.pth", tmp_path / "w.ckpt")
     (note,) = done.notes
     assert note.startswith(f"1 of 60 tensors hold numbers that are not finite, spynet.{first} the")
+
+
+def test_command_does_not_write_over_its_input(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "theirs.safetensors").write_bytes(b"theirs")
+    (tmp_path / "link.safetensors").symlink_to("theirs.safetensors")
+    for target in ("theirs.safetensors", "link.safetensors"):
+        done = CliRunner().invoke(convert_main, ["theirs.safetensors", target])
+        assert done.exit_code == 1 and "is the input" in done.output
+    assert (tmp_path / "theirs.safetensors").read_bytes() == b"theirs"

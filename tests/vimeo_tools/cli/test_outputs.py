@@ -1,6 +1,7 @@
 """What a flag, a second process or a refusal does to what lies in an output folder: no harm."""
 
 import os
+import resource
 import signal
 import subprocess
 
@@ -250,6 +251,22 @@ def test_an_output_that_cannot_be_is_one_line(prep, septuplets, command, output)
     before = sorted(septuplets.rglob("*"))
     done = prep(*COMMANDS[command], output, cwd=septuplets)
     refused(done)
+    assert sorted(septuplets.rglob("*")) == before
+
+
+def small_files():
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300, 300))
+
+
+@pytest.mark.parametrize("command", ["generate-lq", "pack-lmdb", "synthesize"])
+def test_a_full_disk_is_one_line_and_no_obstacle(vimeo_prep, septuplets, command):
+    before = sorted(septuplets.rglob("*"))
+    call = [vimeo_prep.path, *map(str, COMMANDS[command]), "out"]
+    done = subprocess.run(
+        call, cwd=septuplets, capture_output=True, text=True, preexec_fn=small_files
+    )
+    assert "File too large" in refused(done)
     assert sorted(septuplets.rglob("*")) == before
 
 

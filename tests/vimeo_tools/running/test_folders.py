@@ -105,6 +105,7 @@ def test_a_record_without_work_locks_nobody_out(tmp_path):
 
 def test_an_error_before_any_work_leaves_nothing(tmp_path):
     with pytest.raises(ZeroDivisionError), taken(tmp_path / "a" / "b", RED):
+        (tmp_path / "a" / "b" / "00001" / "0001").mkdir(parents=True)
         raise ZeroDivisionError
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(ZeroDivisionError), taken(tmp_path / "a", RED):
