@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rvrt.config.network import MODEL_PRESETS as PRESETS
     from rvrt.config.training import TrainConfig
     from rvrt.evaluation.evaluator import evaluate
+    from rvrt.evaluation.metrics import METRICS
     from rvrt.models import NETWORKS, Network, build_network
     from rvrt.restoration.restorer import Cutting, Restorer
     from rvrt.training.losses import LOSSES
@@ -40,6 +41,7 @@ _HOMES = {
     "Trainer": "training.trainer.Trainer",
     "TrainConfig": "config.training.TrainConfig",
     "LOSSES": "training.losses.LOSSES",
+    "METRICS": "evaluation.metrics.METRICS",
 }
 
 __all__ = [
@@ -56,6 +58,7 @@ __all__ = [
     "Trainer",
     "TrainConfig",
     "LOSSES",
+    "METRICS",
 ]
 
 watch()

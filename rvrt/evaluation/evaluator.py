@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rvrt.errors import EvaluationError
-from rvrt.evaluation.metrics import Scores, measure
+from rvrt.evaluation.metrics import METRICS, measure_all
 from rvrt.evaluation.results import (
+    Means,
     RecordFile,
     SequenceRecord,
     mean_scores,
@@ -57,13 +58,13 @@ class Comparison:
     bicubic: Frame
     ours: Frame | None
     gt: Frame
-    scores: Scores | None
-    bicubic_scores: Scores
+    scores: Means | None
+    bicubic_scores: Means
 
     @property
     def has_nan(self) -> bool:
         """Whether the restored frame held NaN or infinity."""
-        return self.scores is not None and math.isnan(self.scores.psnr_y)
+        return self.scores is not None and math.isnan(self.scores["psnr_y"])
 
     def save(self, folder: Path) -> None:
         """Write what there is as lq.png, bicubic.png, ours.png, gt.png; the last when all are."""
@@ -102,9 +103,9 @@ def compare_frames(sequence: Sequence, restorer: Restorer | None) -> Iterator[Co
             # NaN is shown as black and infinity as white; the scores say what was there.
             ours = to_uint8(np.nan_to_num(picture))
             finite = bool(np.isfinite(picture).all())
-            scores = measure(ours, gt) if finite else Scores(*[math.nan] * 4)
+            scores = measure_all(ours, gt) if finite else dict.fromkeys(METRICS, math.nan)
         name = f"im{index + 1}" if sequence.mirrored else sequence.gt.names[place]
-        yield Comparison(name, lq, bicubic, ours, gt, scores, measure(bicubic, gt))
+        yield Comparison(name, lq, bicubic, ours, gt, scores, measure_all(bicubic, gt))
 
 
 def measure_sequence(
@@ -123,10 +124,10 @@ def measure_sequence(
     before = restorer.seconds if restorer else 0
     ours, bicubic, nan_frames = [], [], 0
     for place, frame in enumerate(compare_frames(sequence, restorer)):
-        bicubic.append(frame.bicubic_scores._asdict())
+        bicubic.append(frame.bicubic_scores)
         nan_frames += frame.has_nan
         if frame.scores is not None:
-            ours.append(frame.scores._asdict())
+            ours.append(frame.scores)
         if images is not None:
             restored = frame.bicubic if frame.ours is None else frame.ours
             save_picture(images / f"{frame.name}.png", restored)

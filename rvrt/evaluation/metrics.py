@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -120,6 +121,27 @@ def measure(restored: Picture, gt: Picture) -> Scores:
     return Scores(
         psnr(restored_y, gt_y), ssim(restored_y, gt_y), psnr(restored, gt), ssim(restored, gt)
     )
+
+
+# What rvrt-eval measures, by the name in its results; higher or lower is for the reader to know.
+# Add your own: METRICS["mine"] = my_metric, of two (H, W, 3) uint8 pictures, restored and true.
+Metric = Callable[[Picture, Picture], float]
+METRICS: dict[str, Metric] = {
+    "psnr_y": lambda restored, gt: psnr(luma(restored), luma(gt)),
+    "ssim_y": lambda restored, gt: ssim(luma(restored), luma(gt)),
+    "psnr_rgb": psnr,
+    "ssim_rgb": ssim,
+}
+
+
+def measure_all(restored: Picture, gt: Picture) -> dict[str, float]:
+    """The score of each of ``METRICS``, by name; as `measure` for those that are always there.
+
+    Raises:
+        MetricError: as `measure`.
+    """
+    _check_shapes(restored, gt)
+    return {name: float(metric(restored, gt)) for name, metric in METRICS.items()}
 
 
 def _check_shapes(a: Picture, b: Picture) -> None:

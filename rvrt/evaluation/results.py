@@ -18,14 +18,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from rvrt.evaluation.metrics import METRICS
 from vimeo_tools.errors import OutputError
 from vimeo_tools.running.atomic import write_json, write_text
 from vimeo_tools.running.json_lines import JsonLines, damaged, number, plain, read_lines
 from vimeo_tools.running.records import Record
 
-METRICS = ("psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb")
 SETTINGS_NAME = "settings.json"
-_COLUMNS = ["key", "group", *METRICS, *(f"bicubic_{name}" for name in METRICS), "seconds"]
 
 Means = dict[str, float]
 
@@ -111,7 +110,9 @@ def read_records(folder: Path) -> dict[str, SequenceRecord]:
 def mean_scores(scores: Iterable[Mapping[str, float]]) -> Means:
     """The mean of each metric; NaN where any is NaN."""
     scores = list(scores)
-    return {name: math.fsum(score[name] for score in scores) / len(scores) for name in METRICS}
+    # Of a run that went on with another plugin, only what was always measured.
+    names = [name for name in METRICS if all(name in score for score in scores)]
+    return {name: math.fsum(score[name] for score in scores) / len(scores) for name in names}
 
 
 def write_results(
@@ -127,10 +128,11 @@ def write_results(
     """
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(_COLUMNS)
+    columns = [*METRICS, *(f"bicubic_{name}" for name in METRICS)]
+    writer.writerow(["key", "group", *columns, "seconds"])
     for record in records:
-        ours = [record.ours[name] if record.ours else "" for name in METRICS]
-        bicubic = [record.bicubic[name] for name in METRICS]
+        ours = [record.ours.get(name, "") if record.ours else "" for name in METRICS]
+        bicubic = [record.bicubic.get(name, "") for name in METRICS]
         seconds = "" if record.seconds is None else record.seconds
         writer.writerow([record.key, groups.get(record.key, ""), *ours, *bicubic, seconds])
     try:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from rvrt.evaluation.results import METRICS
+from rvrt.evaluation.metrics import METRICS
 from rvrt.evaluation.summary import Results
 
-_WIDTHS = (9, 9, 10, 10)
+_NARROWEST = 9
 
 
 def results_table(results: Results) -> Iterator[str]:
@@ -20,13 +20,14 @@ def results_table(results: Results) -> Iterator[str]:
             if means is not None:
                 rows[f"{kind}, {name} ({part.sequences})"] = dict(means)
     for figures in facts.published:
-        scores = {metric: getattr(figures, metric) for metric in METRICS}
+        scores = {metric: getattr(figures, metric, None) for metric in METRICS}
         rows[f"published, {figures.protocol}: {figures.name}"] = scores
     width = max(map(len, rows))
-    names = ("PSNR-Y", "SSIM-Y", "PSNR-RGB", "SSIM-RGB")
-    yield " " * width + "".join(f"{name:>{w}}" for name, w in zip(names, _WIDTHS, strict=True))
+    names = [metric.upper().replace("_", "-") for metric in METRICS]
+    widths = [max(_NARROWEST, len(name) + 2) for name in names]
+    yield " " * width + "".join(f"{name:>{w}}" for name, w in zip(names, widths, strict=True))
     for name, row in rows.items():
-        cells = map(_cell, METRICS, map(row.get, METRICS), _WIDTHS)
+        cells = map(_cell, METRICS, map(row.get, METRICS), widths)
         yield f"{name:<{width}}{''.join(cells)}".rstrip()
     if results.seconds_per_call is not None:
         yield (

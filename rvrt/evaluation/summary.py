@@ -9,7 +9,7 @@ from pathlib import PurePath
 from typing import Any
 
 from rvrt.evaluation.protocol import Published
-from rvrt.evaluation.results import METRICS, Means, SequenceRecord, mean_scores
+from rvrt.evaluation.results import Means, SequenceRecord, mean_scores
 from rvrt.evaluation.sequences import DataSource
 from vimeo_tools.running.json_lines import plain
 
@@ -193,7 +193,7 @@ def _part(fields: Mapping[str, Any]) -> Part:
 
 
 def _means(fields: Mapping[str, Any]) -> Means:
-    return {name: float(fields[name]) for name in METRICS}
+    return {name: float(value) for name, value in fields.items()}
 
 
 def summarise(

@@ -1,57 +1,63 @@
-"""A network and a loss from outside, in a few lines, trained by the command."""
+"""A metric and a loss from outside, in a few lines, used through the commands."""
 
-import os
+import csv
+import json
 import subprocess
 import sys
+from pathlib import Path
 
-from rvrt.training.journal import read
-from rvrt.weights.checkpoint import read_safetensors
-from tests.rvrt.conftest import ROOT
+import pytest
 
-MINE = """
-from dataclasses import dataclass
-import rvrt
-from mindspore import Parameter, Tensor, float32, nn, ops
-from rvrt.config.network import NetworkConfig
-from rvrt.config.training import TRAIN_PRESETS
+from rvrt.config.loading import to_yaml
+from tests.rvrt.tiny_training import tiny_config
 
-@dataclass(frozen=True)
-class Gain(NetworkConfig):
-    start: float = 0.5
+METRIC = """
+import numpy as np
+from rvrt import METRICS
 
-class GainCell(nn.Cell):
-    def __init__(self, config, execution):
-        super().__init__()
-        self.scale = config.upscale
-        self.gain = Parameter(Tensor(config.start, float32), name="gain")
+def mean_error(restored, gt):
+    return np.abs(restored.astype(float) - gt).mean()
 
-    def construct(self, x):
-        b, t, c, h, w = x.shape
-        s = self.scale
-        wide = ops.broadcast_to(x.reshape(b, t, c, h, 1, w, 1), (b, t, c, h, s, w, s))
-        return wide.reshape(b, t, c, h * s, w * s) * self.gain
-
-rvrt.NETWORKS["gain"] = rvrt.Network(Gain, GainCell)
-rvrt.LOSSES["fourth"] = lambda restored, gt: ((restored - gt) ** 4).mean()
-TRAIN_PRESETS["gain"] = rvrt.TrainConfig("gain", Gain())
+METRICS["mean_error"] = mean_error
 """
-COMMAND = [sys.executable, "-c", "from rvrt.cli.train import main; main()"]
+LOSS = """
+from mindspore import ops
+from rvrt import LOSSES
+
+def half(restored, gt):
+    return ops.abs(restored - gt).mean() / 2
+
+LOSSES["half"] = half
+"""
 
 
-def test_a_network_and_a_loss_of_ones_own(drawn, tmp_path):
-    (tmp_path / "mine.py").write_text(MINE)
-    settings = ["train.steps=3", "train.loss=fourth", "data.lq=null", "data.crop=8"]
-    settings += ["data.workers=1", "train.batch_size=1", "journal.every=1", "model.start=0.25"]
-    call = [*COMMAND, "--plugin", "mine", "--preset", "gain", "--data", drawn, "--output", "run"]
-    run = subprocess.run(
-        [*call, *(part for setting in settings for part in ("--set", setting))],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
-    assert run.returncode == 0, run.stderr
-    losses = [line["loss"] for line in read(tmp_path / "run") if "loss" in line]
-    assert len(losses) == 3 and losses[0] > 0
-    arrays, _ = read_safetensors(tmp_path / "run" / "last.safetensors")
-    assert arrays["gain"] > 0.25  # half of the light was missing
+def run(command, *arguments, cwd):
+    call = [Path(sys.executable).with_name(command), *map(str, arguments)]
+    return subprocess.run(call, cwd=cwd, capture_output=True, text=True, timeout=200)
+
+
+def test_a_metric(drawn, tmp_path):
+    (tmp_path / "mine.py").write_text(METRIC)
+    arguments = ["--weights", "none", "--data", drawn, "--output-dir", "out", "--plugin", "mine"]
+    done = run("rvrt-eval", *arguments, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "MEAN-ERROR" in done.stdout
+    stored = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert 0 < stored["means"]["bicubic"]["mean_error"] < 128
+    (row,) = csv.DictReader((tmp_path / "out" / "per_sequence.csv").read_text().splitlines())
+    assert float(row["bicubic_mean_error"]) == stored["means"]["bicubic"]["mean_error"]
+    assert (tmp_path / "out" / "report.html").exists()
+
+
+def test_a_loss(drawn, tmp_path):
+    pytest.importorskip("mindspore")
+    (tmp_path / "mine.py").write_text(LOSS)
+    config = tiny_config(drawn, train={"steps": 1, "loss": "half"}, data={"lq": None})
+    (tmp_path / "tiny.yaml").write_text(to_yaml(config))
+    arguments = ["--config", "tiny.yaml", "--output", "run"]
+    done = run("rvrt-train", *arguments, "--plugin", "mine", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (line, *_) = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    assert 0 < json.loads(line)["loss"] < 0.5
+    unknown = run("rvrt-train", "--config", "tiny.yaml", "--output", "other", cwd=tmp_path)
+    assert (unknown.returncode, "train.loss='half'" in unknown.stderr) == (1, True)
