@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -25,7 +26,7 @@ from rvrt.evaluation.sequences import (
     open_septuplets_at,
     open_vimeo,
 )
-from rvrt.evaluation.summary import Facts, NetworkRun, Settings, Weights
+from rvrt.evaluation.summary import Facts, NetworkRun, Scalar, Settings, Weights
 from rvrt.restoration.frames import Padding
 from rvrt.restoration.tiling import GRID, MANY_FRAMES
 from vimeo_tools.cli.options import parse_shard
@@ -301,7 +302,7 @@ def _facts(
     choices: _Choices,
     sequences: SequenceSet,
     network: OpenNetwork | None,
-    settings: dict[str, Any],
+    settings: Mapping[str, Scalar],
 ) -> Facts:
     folder = (choices.data or sequences.source.gt).resolve().name
     packages = ["vimeo-tools", "numpy", "scipy", "pillow"]

@@ -74,7 +74,7 @@ class Comparison:
                 save_picture(folder / f"{name}.png", frame)
 
 
-def restored_frames(sequence: Sequence, restorer: Restorer) -> Iterable[Picture]:
+def measured_frames(sequence: Sequence, restorer: Restorer) -> Iterable[Picture]:
     """The measured frames: (3, H, W) float32, neither clamped nor rounded.
 
     Raises:
@@ -94,7 +94,7 @@ def compare_frames(sequence: Sequence, restorer: Restorer | None) -> Iterator[Co
     """Restore a sequence and measure it, frame by frame."""
     restored: Iterable[Picture | None] = itertools.repeat(None)
     if restorer is not None:
-        restored = restored_frames(sequence, restorer)
+        restored = measured_frames(sequence, restorer)
     for place, (index, picture) in enumerate(zip(sequence.measured, restored, strict=False)):
         lq, gt = sequence.lq.read(index, index + 1)[0], sequence.gt.read(place, place + 1)[0]
         bicubic = imresize(lq, sequence.scale)

@@ -152,7 +152,7 @@ class Restorer:
             clamped nor rounded.
 
         Raises:
-            As `restore`.
+            VimeoToolsError: as `restore`.
         """
         source = _source(frames)
         whole = ArraySequence(mirror(source.read(0, len(source.names))))

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PIL import Image
 
 from rvrt.evaluation.sheets import Picture, most_different
-from vimeo_tools.errors import OutputError
+from vimeo_tools.data.pictures import read_picture
+from vimeo_tools.errors import FrameError, OutputError
 
 _TITLES = {"lq": "LQ", "bicubic": "bicubic", "ours": "ours", "gt": "GT"}
 _WHOLE_WIDTH = 640
@@ -50,7 +50,7 @@ def read_pictures(home: Path, network: bool) -> ShownSequence | None:
     if not home.is_dir():
         return None
     names = [name for name in _TITLES if network or name != "ours"]
-    pictures = {name: _read_picture(home / f"{name}.png") for name in names}
+    pictures = {name: _read(home / f"{name}.png") for name in names}
     scale = _scale(home, pictures)
     top, left, (rows, columns) = _detail(pictures, scale)
     shown = []
@@ -85,14 +85,11 @@ def _detail(pictures: dict[str, Picture], scale: int) -> tuple[int, int, tuple[i
     return top // scale * scale, left // scale * scale, size
 
 
-def _read_picture(path: Path) -> Picture:
+def _read(path: Path) -> Picture:
     try:
-        with Image.open(path) as picture:
-            return np.asarray(picture.convert("RGB"))
-    except (OSError, SyntaxError) as error:
-        raise OutputError(
-            f"{path}: not a readable picture ({error}); rvrt-eval writes it"
-        ) from error
+        return read_picture(path)
+    except FrameError as error:
+        raise OutputError(f"{error}; rvrt-eval writes it") from error
 
 
 def _jpeg(picture: Picture) -> str:

@@ -390,7 +390,7 @@ def test_what_is_missing_or_damaged_is_named(three):
     home = three / "pictures" / "00001_0002"
     good = (home / "ours.png").read_bytes()
     (home / "ours.png").write_bytes(good[:60])
-    with pytest.raises(OutputError, match=r"00001_0002/ours\.png: not a readable picture"):
+    with pytest.raises(OutputError, match=r"00001_0002/ours\.png: the picture cannot be decoded"):
         write_report(three)
     Image.fromarray(pictures(0)["gt"][:60]).save(home / "ours.png")
     with pytest.raises(OutputError, match=r"do not belong together: lq 28x16, .*ours 112x60"):
