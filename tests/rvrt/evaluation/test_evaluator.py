@@ -100,7 +100,7 @@ def test_the_protocol_frame_by_frame(twelve):
         )
     assert (record.frames, record.nan_frames) == (7, 0) and record.seconds > 0
     assert record.peak_memory_bytes > 2**20
-    assert middle.name == "im4" and middle.scores == ours[3]
+    assert middle.name == "im4" and middle.scores == ours[3]._asdict()
     centre = open_vimeo(twelve, "test", "centre").read(vimeo.keys[3])
     record, _ = measure_sequence(centre, restorer())
     assert record.ours == ours[3]._asdict() and record.frames == 1
