@@ -1,5 +1,6 @@
 import dataclasses
 import math
+import shutil
 
 import mindspore as ms
 import numpy as np
@@ -50,6 +51,22 @@ def assert_equal_runs(one, other, step):
 
 
 TIMES = ("seconds_per_step", "waiting_share")
+
+
+@pytest.fixture(scope="session")
+def one_step(drawn, tmp_path_factory):
+    """A training of one step; to be copied, not changed."""
+    folder = tmp_path_factory.mktemp("one_step") / "run"
+    fit(tiny_config(drawn, train={"steps": 1}), folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def four_steps(drawn, tmp_path_factory):
+    """A training of four steps, saved after every second; to be copied, not changed."""
+    folder = tmp_path_factory.mktemp("four_steps") / "run"
+    fit(tiny_config(drawn, checkpoints={"every": 2}), folder)
+    return folder
 
 
 def test_a_whole_run_and_what_it_leaves(drawn, tmp_path):
@@ -109,23 +126,21 @@ def test_stopped_and_resumed_equals_one_run(drawn, tmp_path):
     assert (third.first_step, third.last_step) == (6, 6)
 
 
-def test_a_damaged_state_is_noticed_and_the_one_before_used(drawn, tmp_path):
+def test_a_damaged_state_is_noticed_and_the_one_before_used(drawn, four_steps, tmp_path):
     config = tiny_config(drawn, checkpoints={"every": 2})
-    fit(config, tmp_path / "one")
-    fit(config, tmp_path / "two")
-    path = tmp_path / "two" / LATEST.format(4)
+    run = shutil.copytree(four_steps, tmp_path / "run")
+    path = run / LATEST.format(4)
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
-    _, said = fit(config, tmp_path / "two")
+    _, said = fit(config, run)
     assert "damaged" in said[0] and said[1] == "resumed after step 2"
-    assert_equal_runs(tmp_path / "one", tmp_path / "two", 4)
+    assert_equal_runs(four_steps, run, 4)
 
 
-def test_validation_disturbs_nothing(drawn, tmp_path):
-    for name, validation in (("with", {"clips": 1, "every": 1}), ("without", {"clips": 0})):
-        fit(tiny_config(drawn, validation=validation), tmp_path / name)
-    with_, without = (arrays(tmp_path / name, 4) for name in ("with", "without"))
+def test_validation_disturbs_nothing(drawn, four_steps, tmp_path):
+    fit(tiny_config(drawn, validation={"clips": 1, "every": 1}), tmp_path)
+    with_, without = arrays(tmp_path, 4), arrays(four_steps, 4)
     assert all(np.array_equal(with_[name], without[name]) for name in without)
 
 
@@ -152,17 +167,15 @@ def test_a_folder_of_something_else_is_refused(drawn, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["holiday.jpg"]
 
 
-def test_other_clips_are_refused(drawn, septuplets, tmp_path):
-    run = tmp_path / "run"
-    fit(tiny_config(drawn, train={"steps": 1}), run)
+def test_other_clips_are_refused(one_step, septuplets, tmp_path):
+    run = shutil.copytree(one_step, tmp_path / "run")
     (septuplets / "sep_trainlist.txt").write_text("00001/0003\n")
     with pytest.raises(TrainingError, match="was trained on other clips"):
         fit(tiny_config(septuplets, train={"steps": 2}), run)
 
 
-def test_the_data_set_may_move(drawn, septuplets, tmp_path):
-    run = tmp_path / "run"
-    fit(tiny_config(drawn, train={"steps": 1}), run)
+def test_the_data_set_may_move(one_step, septuplets, tmp_path):
+    run = shutil.copytree(one_step, tmp_path / "run")
     assert fit(tiny_config(septuplets, train={"steps": 2}), run)[0].last_step == 2
 
 
