@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import vimeo_tools
+from vimeo_tools.data.png import FrameSize
 
 # What docs/data.md and README promise.
 PUBLIC = [
@@ -47,6 +48,20 @@ def test_degradations_need_numpy_alone():
 
 def test_the_feed_loads_mindspore_only_where_batches_are_made():
     assert "mindspore" not in probe("vimeo_tools.open_sequences, vimeo_tools.Training")
+
+
+def test_paths_may_be_text(tmp_path):
+    root = str(tmp_path)
+    assert vimeo_tools.synthesize(f"{root}/set", 2, test_clips=1, size=FrameSize(32, 48)).done == 14
+    gt, out = f"{root}/set/sequences", f"{root}/out"
+    lists = {"train": f"{root}/set/sep_trainlist.txt"}
+    settings = vimeo_tools.PrepareSettings(gt, lists, out, generate_lq=True)
+    assert vimeo_tools.prepare(settings).failures == []
+    assert vimeo_tools.verify(gt, out, clip_list=lists["train"]).failures == []
+    plan = vimeo_tools.PackPlan(gt, f"{root}/gt.lmdb", ["00001/0001"], [4], FrameSize(32, 48))
+    assert vimeo_tools.pack(plan).done == 1
+    source = vimeo_tools.open_sequences(f"{root}/gt.lmdb", out, lists["train"], gt_numbers=[4])
+    assert source[0].gt.shape == (1, 3, 32, 48)
 
 
 # --- what README shows ---------------------------------------------------------------------------

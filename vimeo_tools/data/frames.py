@@ -24,6 +24,7 @@ from vimeo_tools.degradations import Degradation, choose_degradation, from_recor
 from vimeo_tools.errors import FrameError, OutputError, SettingsError
 from vimeo_tools.running.records import read_record
 
+MADE_OF = "made_of"  # in the record of a database: how its frames were made
 _NAMES = KEY_PROFILES["basicsr"]
 
 
@@ -192,12 +193,16 @@ def recorded_degradation(lq: Path) -> tuple[Degradation, int] | None:
         OutputError: the record cannot be understood.
     """
     record = read_record(lq) or {}
-    if "scale" not in record:  # of a database: about its keys
-        return None
-    made = {name: record[name] for name in record if name not in ("scale", "gt_size", "replacing")}
     try:
-        return from_record(made), record["scale"]
-    except SettingsError as error:
+        record = dict(record.get(MADE_OF, record))
+        if "scale" not in record:
+            return None
+        scale = record.pop("scale")
+        made = {name: record[name] for name in record if name not in ("gt_size", "replacing")}
+        degradation = from_record(made)
+        degradation.check_scale(scale)
+        return degradation, int(scale)
+    except (SettingsError, TypeError, ValueError) as error:
         raise OutputError(f"{lq}: its record cannot be understood: {error}") from None
 
 

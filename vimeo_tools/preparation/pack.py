@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from vimeo_tools.data.frames import recorded_degradation
+from vimeo_tools.data.frames import MADE_OF, recorded_degradation
 from vimeo_tools.data.layouts import VIMEO90K, Layout
 from vimeo_tools.data.lmdb_store import META_INFO_NAME, LmdbWriter, meta_info_text
 from vimeo_tools.data.png import FrameSize, check_png, read_file
@@ -51,6 +51,12 @@ CONTENTS = {
     "gt-centre": Content("vimeo90k_{split}_GT_only4th.lmdb", (CENTRE_FRAME,)),
     "lq": Content("vimeo90k_{split}_LR7frames.lmdb", FRAME_NUMBERS, low_quality=True),
 }
+
+
+def _origin(source: Path) -> dict[str, Any]:
+    """What the record of a database says of the frames that it was made of."""
+    made = recorded_degradation(source)
+    return {MADE_OF: {**made[0].record(), "scale": made[1]}} if made else {}
 
 
 def database_name(content: Content, split: str, source: Path, layout: Layout = VIMEO90K) -> str:
@@ -129,7 +135,7 @@ class PackPlan:
     def record(self) -> Record:
         """What stands beside the database."""
         return Record(
-            self.to_record(),
+            {**self.to_record(), **_origin(self.source)},
             remedy="--overwrite starts it anew, or choose another name",
             reports=(META_INFO_NAME,),
         )
@@ -246,7 +252,8 @@ def _is_there(plan: PackPlan, overwrite: bool) -> bool:
         )
     if overwrite or not (folder / _DATA).exists():  # a kill came while the old one was removed
         return False
-    if changed := differences(record, plan.to_record()):
+    older = () if MADE_OF in record else (MADE_OF,)  # made before that was noted
+    if changed := differences(record, plan.record().settings, older):
         raise OutputError(
             f"{folder}: was made with {changed}; --overwrite replaces it, or choose another name"
         )

@@ -87,7 +87,7 @@ class Motion:
 
 
 def synthesize(
-    root: Path,
+    root: str | Path,
     clips: int,
     *,
     test_clips: int = 0,
@@ -113,6 +113,7 @@ def synthesize(
         raise SettingsError(
             f"{clips} clips, {test_clips} of them for testing: need at least one for training"
         )
+    root = Path(root)
     keys = numbered_keys(1, clips)
     settings = {"clips": clips, "test_clips": test_clips, "size": asdict(size), "seed": seed}
     with taken(root, Record({"synthesized": settings})):

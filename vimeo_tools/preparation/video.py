@@ -65,7 +65,11 @@ class CutSettings:
 
 
 def cut_videos(
-    videos: Sequence[Path], root: Path, settings: CutSettings, *, threads: int = 2
+    videos: Sequence[str | Path],
+    root: str | Path,
+    settings: CutSettings | None = None,
+    *,
+    threads: int = 2,
 ) -> Summary:
     """Cut videos into ``root/sequences`` and write the two lists.
 
@@ -74,7 +78,7 @@ def cut_videos(
     Args:
         videos: files that FFmpeg reads.
         root: the folder; an interrupted run is continued, frames that are there are kept.
-        settings: how to cut.
+        settings: how to cut; None for as they stand.
         threads: that encode frames.
 
     Returns:
@@ -85,13 +89,15 @@ def cut_videos(
         OutputError: ``root`` holds something else, or the disk is full.
     """
     import_av()
-    refuse_overlap(root, *videos)
-    names = [_described(video) for video in videos]
+    files, root = [Path(video) for video in videos], Path(root)
+    settings = settings or CutSettings()
+    refuse_overlap(root, *files)
+    names = [_described(video) for video in files]
     summary = Summary()
     train: list[str] = []
     test: list[str] = []
     with taken(root, _record(names, settings)):
-        for number, video in enumerate(videos):
+        for number, video in enumerate(files):
             folder = 1 + number * _FOLDERS_PER_VIDEO
             keys = _cut_video(video, root, folder, settings, threads, summary)
             if not keys:

@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from tests.conftest import tree_bytes
-from vimeo_tools import __version__
+from vimeo_tools import __version__, open_sequences
+from vimeo_tools.errors import SettingsError
 
 PLUGIN = """
 from vimeo_tools import DEGRADATIONS, Degradation
@@ -122,6 +123,39 @@ def test_a_database_of_blur_down_has_its_name(vimeo_prep, septuplets):
     pack = ["pack-lmdb", "--lq-root", "BDx4", "--content", "lq"]
     assert vimeo_prep(*pack, cwd=septuplets).returncode == 0
     assert (septuplets / "vimeo90k_train_BDLR7frames.lmdb" / "data.mdb").is_file()
+    # It says how its frames were made, and is not mixed with others.
+    done = vimeo_prep("verify", "sequences", "vimeo90k_train_BDLR7frames.lmdb", cwd=septuplets)
+    assert (done.returncode, "made with bd, every sample equal" in done.stdout) == (0, True)
+    assert vimeo_prep(*pack, cwd=septuplets).returncode == 0
+    vimeo_prep("--generate-lq", cwd=septuplets)
+    other = ["pack-lmdb", "--content", "lq", "--name", "vimeo90k_train_BDLR7frames.lmdb"]
+    refused = vimeo_prep(*other, cwd=septuplets)
+    assert (refused.returncode, "was made with made_of" in refused.stderr) == (1, True)
+    with pytest.raises(SettingsError, match="was made with bd, scale 4; asked for is convention"):
+        database = septuplets / "vimeo90k_train_BDLR7frames.lmdb"
+        open_sequences(septuplets / "sequences", database, degradation="bicubic")
+
+
+@pytest.mark.parametrize("share", [0.3, 0.9])
+def test_a_damaged_build_or_database_is_one_line(vimeo_prep, septuplets, share):
+    (septuplets / "sequences" / "00001" / "0002" / "im7.png").rename(septuplets / "kept.png")
+    assert vimeo_prep("pack-lmdb", cwd=septuplets).returncode == 1
+    name = "vimeo90k_train_GT_all.lmdb"
+    data = septuplets / f"{name}.partial" / "data.mdb"
+    whole = data.read_bytes()
+    data.write_bytes(whole[: int(share * len(whole))])
+    done = vimeo_prep("pack-lmdb", cwd=septuplets)
+    assert (done.returncode, done.stderr.count("Error"), len(done.stderr.splitlines())) == (1, 1, 1)
+    assert "cut short" in done.stderr
+
+    data.write_bytes(whole)
+    (septuplets / "kept.png").rename(septuplets / "sequences" / "00001" / "0002" / "im7.png")
+    assert vimeo_prep("pack-lmdb", cwd=septuplets).returncode == 0
+    data = septuplets / name / "data.mdb"
+    data.write_bytes(data.read_bytes()[: int(share * len(whole))])
+    vimeo_prep("--generate-lq", cwd=septuplets)
+    done = vimeo_prep("verify", name, "BIx4", cwd=septuplets)
+    assert (done.returncode, "cut short" in done.stderr) == (1, True)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The same pixels from a folder, from databases of all makers, and made on the fly."""
 
 import io
+import json
 import multiprocessing
 import pickle
 import shutil
@@ -12,12 +13,12 @@ from PIL import Image
 
 from tests.vimeo_tools.noise import read_frames, write_noise
 from vimeo_tools import downscale
-from vimeo_tools.data.frames import LqFromGt, SeptupletFolder, open_source
+from vimeo_tools.data.frames import LqFromGt, SeptupletFolder, open_source, recorded_degradation
 from vimeo_tools.data.lists import ANNOTATION_FORMS, write_annotation
 from vimeo_tools.data.png import FrameSize, encode_png
 from vimeo_tools.data.septuplets import CENTRE_FRAME, FRAME_NUMBERS, find_keys, frame_path
 from vimeo_tools.degradations import Bicubic
-from vimeo_tools.errors import AnnotationError, FrameError, LmdbError, SettingsError
+from vimeo_tools.errors import AnnotationError, FrameError, LmdbError, OutputError, SettingsError
 from vimeo_tools.feed.augment import Augmentation, AugmentConfig, augment, draw
 from vimeo_tools.feed.samples import SeptupletSource, open_septuplets, open_sequences
 from vimeo_tools.preparation.downsample import LqSettings, downsample_tree
@@ -321,3 +322,22 @@ def test_a_scale_that_contradicts_frames_without_a_record(trees, tmp_path):
     (tmp_path / "lq" / "vimeo-prep.json").unlink()
     with pytest.raises(SettingsError, match=r"its frames are 1/4 of .*, asked for is scale 2"):
         open_sequences(str(trees / "sequences"), str(tmp_path / "lq"), scale=2)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"convention": "single", "scale": 4},
+        {"convention": ["double"], "scale": 4},
+        {"convention": "double", "scale": "4"},
+        {"convention": "double", "scale": 2**70},
+        {"degradation": ["bd"], "scale": 4},
+        {"degradation": "bd", "sigma": "wide", "scale": 4},
+        {"degradation": "mine", "scale": 4},
+        {"made_of": 7},
+    ],
+)
+def test_a_record_that_cannot_be_understood(tmp_path, record):
+    (tmp_path / "vimeo-prep.json").write_text(json.dumps(record))
+    with pytest.raises(OutputError, match="its record cannot be understood"):
+        recorded_degradation(tmp_path)
