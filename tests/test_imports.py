@@ -82,6 +82,7 @@ def test_vimeo_tools_knows_no_rvrt_and_frameworks_where_they_are_named(path):
     allowed = {
         "mindspore": {"vimeo_tools.feed.dataset", "vimeo_tools.resize.mindspore"},
         "torch": {"vimeo_tools.resize.torch"},
+        "jax": {"vimeo_tools.resize.jax"},
     }
     for name in imported(path):
         package = name.partition(".")[0]

@@ -1,6 +1,6 @@
 """MATLAB's imresize; NumPy alone.
 
-`vimeo_tools.resize.torch`, `.mindspore` and `.basicsr` are imported where they are wanted.
+`vimeo_tools.resize.torch`, `.mindspore`, `.jax` and `.basicsr` are imported where they are wanted.
 """
 
 from vimeo_tools.resize.matlab import (

@@ -1,4 +1,4 @@
-"""The resize as two products, for the differentiable resizes of `torch` and `mindspore`."""
+"""The resize as two products, for the differentiable resizes of `torch`, `mindspore` and `jax`."""
 
 from __future__ import annotations
 

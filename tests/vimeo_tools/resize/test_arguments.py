@@ -1,6 +1,7 @@
 """What callers may hand in: layouts, classes, sizes, kernels; and what is refused."""
 
 import math
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.oracles import imresize_oracle as oracle
 from vimeo_tools import downscale, imresize, imresize_batch
+from vimeo_tools.resize.contributions import KERNELS, MethodName
 
 pytestmark = pytest.mark.usefixtures("backend")
 RNG = np.random.default_rng(7)
@@ -157,6 +159,13 @@ def test_scale_beside_a_size_is_taken_as_it_is():
 def test_bad_sizes_and_scales(arguments, scale, error, words):
     with pytest.raises(error, match=words):
         imresize(PICTURE, arguments, scale=scale)
+
+
+# --- kernels ------------------------------------------------------------------------------------
+
+
+def test_every_kernel_has_its_name_in_the_type():
+    assert set(get_args(MethodName)) == set(KERNELS)
 
 
 # --- kernels of one's own -----------------------------------------------------------------------

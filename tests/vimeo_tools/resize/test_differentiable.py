@@ -1,4 +1,4 @@
-"""imresize of torch and MindSpore tensors: values, gradients, rounding; and BasicSR's signature."""
+"""imresize of torch, MindSpore and JAX tensors: values, gradients, rounding; BasicSR's call."""
 
 import importlib
 
@@ -51,7 +51,23 @@ class MindSpore:
         return self.mindspore.grad(function)(self.tensor(array)).asnumpy()
 
 
-@pytest.fixture(scope="module", params=[Torch, MindSpore], ids=["torch", "mindspore"])
+class Jax:
+    def __init__(self):
+        self.jax = pytest.importorskip("jax", reason="JAX is not installed")
+        self.jax.config.update("jax_enable_x64", True)
+        self.imresize = importlib.import_module("vimeo_tools.resize.jax").imresize
+
+    def tensor(self, array):
+        return self.jax.numpy.asarray(array)
+
+    def array(self, tensor):
+        return np.asarray(tensor)
+
+    def gradient(self, function, array):
+        return np.asarray(self.jax.jit(self.jax.grad(function))(self.tensor(array)))
+
+
+@pytest.fixture(scope="module", params=[Torch, MindSpore, Jax], ids=["torch", "mindspore", "jax"])
 def library(request):
     return request.param()
 
