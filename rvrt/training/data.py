@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from mindspore import Tensor
 
 from rvrt.config.network import NetworkConfig
@@ -16,10 +19,12 @@ from rvrt.runtime.world import World
 from rvrt.training.validation import ValidationClip
 from vimeo_tools import imresize
 from vimeo_tools.degradations import choose_degradation
+from vimeo_tools.errors import FrameError
 from vimeo_tools.feed.augment import AugmentConfig
 from vimeo_tools.feed.dataset import SeptupletSource, Training, create_dataset, open_septuplets
 from vimeo_tools.running.jobs import available_workers
 
+_CLIPS_SUMMED = 8
 _WORKERS = 4  # more are of use only where decoding is slower than the network
 
 
@@ -51,9 +56,37 @@ def open_clips(data: DataConfig, clip_list: str, network: NetworkConfig) -> Sept
     return source
 
 
-def identity(source: SeptupletSource) -> int:
-    """A number that is the same for the same clips in the same order."""
-    return zlib.crc32("\n".join(source.keys).encode())
+def marks_of(source: SeptupletSource) -> dict[str, Any]:
+    """What a state remembers of its clips: a number for their keys, and sums of some frames.
+
+    The sums are of all frames, GT and LQ, of a few clips spread over the list, by key. A clip that
+    cannot be read is left out: the training names it when it comes to it.
+    """
+    sums = {}
+    for index in sorted({int(i) for i in np.linspace(0, len(source) - 1, _CLIPS_SUMMED)}):
+        with contextlib.suppress(FrameError):
+            sums[source.keys[index]] = zlib.crc32(b"".join(a.tobytes() for a in source[index]))
+    return {"clips": zlib.crc32("\n".join(source.keys).encode()), "frames": sums}
+
+
+def what_changed(before: Mapping[str, Any], marks: Mapping[str, Any], data: DataConfig) -> str:
+    """What a person should know about clips that are not those of the steps before; "" for nothing.
+
+    Raises:
+        TrainingError: their keys are others.
+    """
+    if before["clips"] != marks["clips"]:
+        raise TrainingError(
+            f"was trained on other clips than those that {data.train_list} of {data.root} lists"
+        )
+    sums, now = before.get("frames", {}), marks["frames"]  # older states have none
+    changed = [key for key, value in sums.items() if now.get(key, value) != value]
+    if not changed:
+        return ""
+    return (
+        f"the frames are not those of the steps before: of {len(sums)} clips looked at, "
+        f"{len(changed)} have others under the same key, {changed[0]} for one"
+    )
 
 
 def batches(

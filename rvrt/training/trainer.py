@@ -21,7 +21,7 @@ from rvrt.errors import CheckpointError, TrainingError
 from rvrt.models import build_network
 from rvrt.runtime import device
 from rvrt.runtime.world import World
-from rvrt.training.data import batches, identity, open_clips, validation_clips
+from rvrt.training.data import batches, marks_of, open_clips, validation_clips, what_changed
 from rvrt.training.journal import Journal, write_curves
 from rvrt.training.losses import loss_named
 from rvrt.training.optimiser import RULE, Optimiser
@@ -88,6 +88,7 @@ class Trainer:
         self._config, self._folder, self._world, self._say = config, folder, world, say
         self._source = open_clips(config.data, config.data.train_list, config.model)
         self._clips = validation_clips(config) if world.is_main else []
+        self._marks = marks_of(self._source)
         self._loss = loss_named(config.train.loss)
         ms.set_seed(config.train.seed)
         how = device.execution(target, dtype=config.train.precision, training=True)
@@ -218,11 +219,8 @@ class Trainer:
             raise TrainingError(
                 f"{self._folder}: {state.step} steps are done, more than train.steps={steps}"
             )
-        if state.record["clips"] != identity(self._source):
-            raise TrainingError(
-                f"{self._folder}: was trained on other clips than those that "
-                f"{self._config.data.train_list} of {self._config.data.root} lists"
-            )
+        if changed := what_changed(state.record, self._marks, self._config.data):
+            self._say(changed)
         arrays = dict(state.arrays)
         ms.set_rng_state(ms.Tensor(arrays.pop(_RANDOM)))
         self._step.load(arrays, state.record["counters"])
@@ -263,7 +261,7 @@ class Trainer:
             "rule": RULE,
             "counters": counters,
             "best": self._best,
-            "clips": identity(self._source),
+            **self._marks,
             "config": to_yaml(self._config),
         }
         self._checkpoints.save(TrainState(done, arrays, record))

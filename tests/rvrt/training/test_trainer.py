@@ -16,7 +16,7 @@ from rvrt.training.trainer import Trainer
 from rvrt.weights.checkpoint import load_network, read_arrays
 from tests.rvrt.tiny_training import tiny_config
 from vimeo_tools.data.png import FrameSize
-from vimeo_tools.errors import FrameError
+from vimeo_tools.errors import FrameError, OutputError
 from vimeo_tools.preparation.synthetic import synthesize
 
 LATEST = "checkpoints/step_{:08d}.safetensors"
@@ -83,7 +83,6 @@ def test_a_whole_run_and_what_it_leaves(drawn, tmp_path):
     assert said == []
     names = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
     assert names == {
-        ".lock",
         "config.yaml",
         "metrics.jsonl",
         "curves.png",
@@ -149,7 +148,7 @@ def test_another_config_is_refused_and_harmless_changes_are_not(drawn, tmp_path)
     fit(config, tmp_path)
     before = (tmp_path / "config.yaml").read_text()
     changed = override(config, {"optimiser": {"lr": 1.0}, "data": {"crop": 4}})
-    with pytest.raises(ConfigError, match=r"data.crop was 8, is 4; optimiser.lr was 0.001, is 1.0"):
+    with pytest.raises(OutputError, match=r"data.crop 8 \(now 4\), optimiser.lr 0.001 \(now 1.0\)"):
         fit(changed, tmp_path)
     assert (tmp_path / "config.yaml").read_text() == before
     longer = override(config, {"train": {"steps": 3}, "checkpoints": {"every": 1, "keep": 1}})
@@ -162,7 +161,7 @@ def test_another_config_is_refused_and_harmless_changes_are_not(drawn, tmp_path)
 
 def test_a_folder_of_something_else_is_refused(drawn, tmp_path):
     (tmp_path / "holiday.jpg").touch()
-    with pytest.raises(ConfigError, match="is not empty, and no training"):
+    with pytest.raises(OutputError, match="is not empty and not made by this command"):
         fit(tiny_config(drawn), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["holiday.jpg"]
 
@@ -177,6 +176,21 @@ def test_other_clips_are_refused(one_step, septuplets, tmp_path):
 def test_the_data_set_may_move(one_step, septuplets, tmp_path):
     run = shutil.copytree(one_step, tmp_path / "run")
     assert fit(tiny_config(septuplets, train={"steps": 2}), run)[0].last_step == 2
+
+
+def test_frames_replaced_under_their_keys_are_noticed(septuplets, tmp_path):
+    fit(tiny_config(septuplets, train={"steps": 1}), tmp_path / "run")
+    first, second = (septuplets / "sequences" / key for key in ("00001/0001", "00001/0002"))
+    first.rename(tmp_path / "aside")
+    shutil.copytree(second, first)
+    said = fit(tiny_config(septuplets, train={"steps": 2}), tmp_path / "run")[1]
+    assert said[0] == (
+        "the frames are not those of the steps before: of 2 clips looked at, 1 have others under "
+        "the same key, 00001/0001 for one"
+    )
+    assert fit(tiny_config(septuplets, train={"steps": 3}), tmp_path / "run")[1][0].startswith(
+        "resu"
+    )
 
 
 def test_bad_steps_in_a_row_end_the_training(drawn, tmp_path, monkeypatch):
