@@ -51,7 +51,7 @@ def plan_keys(frames: int, h: int, w: int, window: tuple[int, int], heads: int) 
     return _with_heads(keys, frames * h * w, heads)
 
 
-def _with_heads(pixel_SN: Places, zero_row: int, heads: int) -> Table:  # noqa: N803
+def _with_heads(pixel_SN: Places, zero_row: int, heads: int) -> Table:
     rows = pixel_SN[:, None, :] * heads + np.arange(heads)[:, None]
     outside = np.broadcast_to(pixel_SN[:, None, :] < 0, rows.shape)
     rows = np.where(outside, zero_row * heads, rows)
@@ -108,17 +108,17 @@ class ClipAttention(nn.Cell):
 
     def construct(
         self,
-        q_PC: Tensor,  # noqa: N803
-        k_PC: Tensor,  # noqa: N803
-        v_PC: Tensor,  # noqa: N803
-        shape: tuple[int, int, int],
+        q_PC: Tensor,
+        k_PC: Tensor,
+        v_PC: Tensor,
+        shape_BHW: tuple[int, int, int],
     ) -> Tensor:
-        """Align `v` (and `k`), features of the previous clip, to `q`; `shape` is (B, H, W).
+        """Align `v` (and `k`), features of the previous clip, to `q`; `shape_BHW` is (B, H, W).
 
         Both frames of the clip take part for each output frame. Their order does not matter, as
         this attention has no position term.
         """
-        frames = (2 * shape[0], shape[1], shape[2])
+        frames = (2 * shape_BHW[0], shape_BHW[1], shape_BHW[2])
         q = self._tiles(self.proj_q(q_PC) * self.scale, _queries(*frames, self.heads))
         keys = _keys(*frames, self.window, self.heads)
         k, v = self._tiles(self.proj_k(k_PC), keys), self._tiles(self.proj_v(v_PC), keys)
@@ -129,6 +129,6 @@ class ClipAttention(nn.Cell):
         aligned = self.proj(out.reshape(-1, self.inner))
         return aligned + self.mlp(aligned)
 
-    def _tiles(self, x_PC: Tensor, table: Tensor) -> Tensor:  # noqa: N803
+    def _tiles(self, x_PC: Tensor, table: Tensor) -> Tensor:
         """Head-sized rows of the tiles: (S*h, Q or N, D)."""
         return gather_rows(with_zero_row(x_PC.reshape(-1, self.inner // self.heads)), table)

@@ -116,22 +116,22 @@ class GuidedDeformableAttention(nn.Cell):
 
     def construct(
         self,
-        q_PC: Tensor,  # noqa: N803
-        k_PC: Tensor,  # noqa: N803
-        v_PC: Tensor,  # noqa: N803
-        warped_1_PC: Tensor,  # noqa: N803
-        warped_2_PC: Tensor,  # noqa: N803
-        flow_1_P2: Tensor,  # noqa: N803
-        flow_2_P2: Tensor,  # noqa: N803
-        shape: tuple[int, int, int],
+        q_PC: Tensor,
+        k_PC: Tensor,
+        v_PC: Tensor,
+        warped_1_PC: Tensor,
+        warped_2_PC: Tensor,
+        flow_1_P2: Tensor,
+        flow_2_P2: Tensor,
+        shape_BHW: tuple[int, int, int],
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Align `v` (and `k`), features of the previous clip, to this clip, whose features are `q`.
 
         `flow_1` leads from each frame to the same frame of the previous clip, `flow_2` to the other
-        one, in pixels as (dx, dy); `warped_1` and `warped_2` are `v` warped by them. `shape` is
+        one, in pixels as (dx, dy); `warped_1` and `warped_2` are `v` warped by them. `shape_BHW` is
         (B, H, W). Returns the aligned features and the two flows with the mean offset added.
         """
-        batch, h, w = shape
+        batch, h, w = shape_BHW
         frames = (2 * batch, h, w)
         guide = (q_PC, warped_1_PC, warped_2_PC, flow_1_P2, flow_2_P2)
         hidden = self._hidden(guide, frames)
@@ -140,7 +140,10 @@ class GuidedDeformableAttention(nn.Cell):
         v = bordered(self.proj_v(v_PC), frames, self.groups // 2)
         flow_x = ops.cat((flow_1_P2[:, 0:1], flow_2_P2[:, 0:1]), 1)
         flow_y = ops.cat((flow_1_P2[:, 1:2], flow_2_P2[:, 1:2]), 1)
-        base = (ops.cat((flow_y, _pixel(*shape, 0)), 1), ops.cat((flow_x, _pixel(*shape, 1)), 1))
+        base = (
+            ops.cat((flow_y, _pixel(*shape_BHW, 0)), 1),
+            ops.cat((flow_x, _pixel(*shape_BHW, 1)), 1),
+        )
         first = _first_row(batch, h, w, self.groups // 2, self.taps)
         rows = q.shape[0]
         step = min(rows, max(1, self.chunk_mb * 2**18 // (8 * self.taps * q.shape[1])))
@@ -203,7 +206,7 @@ class GuidedDeformableAttention(nn.Cell):
         return ops.MatMul()((k_offset + v_offset) * 0.5, mean)
 
 
-def _by_slot(x_P2: Tensor, y_P2: Tensor) -> tuple[Tensor, Tensor]:  # noqa: N803
+def _by_slot(x_P2: Tensor, y_P2: Tensor) -> tuple[Tensor, Tensor]:
     """Flows to the two slots, each (P, 2) of (dx, dy)."""
     return (
         ops.cat((x_P2[:, 0:1], y_P2[:, 0:1]), 1),

@@ -26,16 +26,16 @@ def plan_border(n: int, h: int, w: int, groups: int) -> Table:
 _border = as_constant(plan_border)
 
 
-def bordered(x_PC: Tensor, shape: Shape, groups: int = 1) -> Tensor:  # noqa: N803
+def bordered(x_PC: Tensor, shape_NHW: Shape, groups: int = 1) -> Tensor:
     """Frames (P, groups*C) with a border of zeros, as rows (N*(H+2)*(W+2)*groups, C).
 
     A sample beyond the frame then needs no test: its four pixels are rows like any others.
     """
     rows = x_PC.reshape(-1, x_PC.shape[1] // groups)
-    return gather_rows(with_zero_row(rows), _border(*shape, groups))
+    return gather_rows(with_zero_row(rows), _border(*shape_NHW, groups))
 
 
-def gather_corners(x_RC: Tensor, first: Tensor, w: int, groups: int = 1) -> Tensor:  # noqa: N803
+def gather_corners(x_RC: Tensor, first: Tensor, w: int, groups: int = 1) -> Tensor:
     """The four pixels around each sample.
 
     Args:
@@ -100,8 +100,8 @@ _first_pixel = as_constant(_plan_first_pixel)
 
 
 def sample(
-    bordered_RC: Tensor,  # noqa: N803
-    flow_P2: Tensor,  # noqa: N803
+    bordered_RC: Tensor,
+    flow_P2: Tensor,
     frames: tuple[int, ...],
     h: int,
     w: int,
@@ -122,27 +122,27 @@ def sample(
     return out.reshape(out.shape[0], out.shape[2])
 
 
-def warp(x_PC: Tensor, flow_P2: Tensor, shape: Shape, border: bool = False) -> Tensor:  # noqa: N803
+def warp(x_PC: Tensor, flow_P2: Tensor, shape_NHW: Shape, border: bool = False) -> Tensor:
     """Each frame sampled at (x + flow_x, y + flow_y), in pixels; zeros or the edge outside.
 
     Equal to grid sampling with aligned corners.
     """
-    n, h, w = shape
-    return sample(bordered(x_PC, shape), flow_P2, tuple(range(n)), h, w, border)
+    n, h, w = shape_NHW
+    return sample(bordered(x_PC, shape_NHW), flow_P2, tuple(range(n)), h, w, border)
 
 
 def warp_clip(
-    x_PC: Tensor,  # noqa: N803
-    flow_1_P2: Tensor,  # noqa: N803
-    flow_2_P2: Tensor,  # noqa: N803
-    shape: Shape,
+    x_PC: Tensor,
+    flow_1_P2: Tensor,
+    flow_2_P2: Tensor,
+    shape_NHW: Shape,
 ) -> tuple[Tensor, Tensor]:
     """Frames of clips warped by `flow_1`, and by `flow_2` with the two frames of each clip swapped.
 
-    `shape` is (2*B, H, W).
+    `shape_NHW` is (2*B, H, W).
     """
-    n, h, w = shape
-    pixels = bordered(x_PC, shape)
+    n, h, w = shape_NHW
+    pixels = bordered(x_PC, shape_NHW)
     same, other = tuple(range(n)), tuple(frame ^ 1 for frame in range(n))
     return sample(pixels, flow_1_P2, same, h, w), sample(pixels, flow_2_P2, other, h, w)
 
@@ -164,7 +164,7 @@ def plan_resize(length: int, target: int, align_corners: bool) -> Reals:
 _resize_matrix = as_constant(plan_resize)
 
 
-def resize(x_NHW: Tensor, h: int, w: int, align_corners: bool = False) -> Tensor:  # noqa: N803
+def resize(x_NHW: Tensor, h: int, w: int, align_corners: bool = False) -> Tensor:
     """Bilinear resize of planes (N, H, W) to (N, h, w): two matrix products."""
     n, height, width = x_NHW.shape
     rows = x_NHW.reshape(n * height, width)

@@ -16,7 +16,7 @@ from mindspore.common.initializer import HeUniform, TruncatedNormal, Uniform, in
 from rvrt.models.rows import Shape, gather_rows, neighbours, with_zero_row
 
 
-def linear(x_RI: Tensor, weight_OI: Tensor, bias_O: Tensor) -> Tensor:  # noqa: N803
+def linear(x_RI: Tensor, weight_OI: Tensor, bias_O: Tensor) -> Tensor:
     """x W^T + b, in the dtype of x."""
     out = ops.MatMul(transpose_b=True)(x_RI, ops.cast(weight_OI, x_RI.dtype))
     return ops.bias_add(out, ops.cast(bias_O, x_RI.dtype))
@@ -30,7 +30,7 @@ class Linear(nn.Cell):
         self.weight = Parameter(initializer(TruncatedNormal(0.02), (outputs, inputs)))
         self.bias = Parameter(initializer("zeros", (outputs,)))
 
-    def construct(self, x_RI: Tensor) -> Tensor:  # noqa: N803
+    def construct(self, x_RI: Tensor) -> Tensor:
         """(R, I) -> (R, O)."""
         return linear(x_RI, self.weight, self.bias)
 
@@ -49,7 +49,7 @@ class _Correlate(nn.Cell):
         self.product = ops.MatMul()
         self.weight_grad = ops.MatMul(transpose_a=True)
 
-    def construct(self, x_RI: Tensor, weight_OIK: Tensor, table: Tensor) -> Tensor:  # noqa: N803
+    def construct(self, x_RI: Tensor, weight_OIK: Tensor, table: Tensor) -> Tensor:
         """Rows and weight (O, I, K) to rows, by the table of `neighbours`."""
         weight = ops.transpose(weight_OIK, (2, 1, 0)).reshape(-1, self.outputs)
         return self.product(self._unfold(x_RI, table), weight)
@@ -100,23 +100,23 @@ class Conv(nn.Cell):
         self.correlate = _Correlate(inputs, outputs, (kernel, kernel))
         self.chunk_floats = chunk_mb * 2**18
 
-    def construct(self, x_RI: Tensor, shape: Shape) -> Tensor:  # noqa: N803
-        """(N*H*W, I) -> (N*H*W, O), `shape` being (N, H, W)."""
-        return self.convolve(x_RI, self.weight, self.bias, shape)
+    def construct(self, x_RI: Tensor, shape_NHW: Shape) -> Tensor:
+        """(N*H*W, I) -> (N*H*W, O)."""
+        return self.convolve(x_RI, self.weight, self.bias, shape_NHW)
 
-    def convolve(self, x: Tensor, weight: Tensor, bias: Tensor, shape: Shape) -> Tensor:
+    def convolve(self, x: Tensor, weight: Tensor, bias: Tensor, shape_NHW: Shape) -> Tensor:
         """The layer with another order of weights."""
         weight = ops.cast(weight, x.dtype)
         if self.taps == 1:
             out = ops.MatMul(transpose_b=True)(x, weight.reshape(self.outputs, self.inputs))
         else:
-            out = self._frames(x, weight.reshape(self.outputs, self.inputs, self.taps), shape)
+            out = self._frames(x, weight.reshape(self.outputs, self.inputs, self.taps), shape_NHW)
         out = ops.bias_add(out, ops.cast(bias, x.dtype))
         return out if self.slope is None else leaky_relu(out, self.slope)
 
-    def _frames(self, x: Tensor, weight: Tensor, shape: Shape) -> Tensor:
+    def _frames(self, x: Tensor, weight: Tensor, shape_NHW: Shape) -> Tensor:
         """A few frames at a time, so that the gathered taps stay within the bound."""
-        n, h, w = shape
+        n, h, w = shape_NHW
         step = max(1, self.chunk_floats // (h * w * self.taps * self.inputs))
         if step >= n:
             return self.correlate(x, weight, neighbours(n, h, w, self.kernel))

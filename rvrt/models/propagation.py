@@ -87,17 +87,17 @@ _flow_steps = as_constant(plan_flow_steps)
 
 
 def compose_flows(
-    flow_R2: Tensor,  # noqa: N803
-    shape: tuple[int, int, int, int],
+    flow_R2: Tensor,
+    shape_BTHW: tuple[int, int, int, int],
     backward: bool,
 ) -> list[Flow]:
     """Flows from each clip to the one before it in a branch's order.
 
-    `flow_R2` are the B*(T-1) flows between neighbouring frames, in the branch's direction; `shape`
+    `flow_R2` are the B*(T-1) flows between neighbouring frames, in the branch's direction; `shape_BTHW`
     is (B, T, H, W). For each of the T/2-1 steps: flow of the clip's frames to the same frame of the
     other clip, and to the other frame, each (R, 2). All steps are composed at once.
     """
-    batch, frames, h, w = shape
+    batch, frames, h, w = shape_BTHW
     steps = frames // 2 - 1
     if steps == 0:
         return []

@@ -43,7 +43,7 @@ def as_constant(plan: Callable[..., NDArray[Any]]) -> Callable[..., Tensor]:
     return named
 
 
-def gather_rows(x_RC: Tensor, table: Tensor) -> Tensor:  # noqa: N803
+def gather_rows(x_RC: Tensor, table: Tensor) -> Tensor:
     """Rows of `x_RC` in the order of `table` (any shape, int32): (*table.shape, C).
 
     Let the table have the shape that is wanted: outside compiled code every operator that reads a
@@ -52,7 +52,7 @@ def gather_rows(x_RC: Tensor, table: Tensor) -> Tensor:  # noqa: N803
     return ops.gather(x_RC, table, 0)
 
 
-def with_zero_row(x_RC: Tensor) -> Tensor:  # noqa: N803
+def with_zero_row(x_RC: Tensor) -> Tensor:
     """The same rows and one of zeros behind them, which tables point to beyond the border."""
     return ops.cat((x_RC, ops.zeros((1, x_RC.shape[1]), x_RC.dtype)), 0)
 
@@ -83,7 +83,7 @@ def plan_flip(clips: int) -> Table:
 _flip = as_constant(plan_flip)
 
 
-def flip_clips(x_RC: Tensor, clips: int) -> Tensor:  # noqa: N803
+def flip_clips(x_RC: Tensor, clips: int) -> Tensor:
     """Swap the two frames of each of `clips` clips."""
     rows, channels = x_RC.shape
     frames = x_RC.reshape(2 * clips, rows // (2 * clips) * channels)

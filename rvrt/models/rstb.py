@@ -29,7 +29,7 @@ def gelu(x: Tensor, kind: str) -> Tensor:
 class RowNorm(nn.LayerNorm):
     """LayerNorm over the channels of rows, computed in float32 whatever the dtype of the rows."""
 
-    def construct(self, x_RC: Tensor) -> Tensor:  # noqa: N803
+    def construct(self, x_RC: Tensor) -> Tensor:
         """Normalise (R, C)."""
         out = super().construct(ops.cast(x_RC, self.gamma.dtype))
         return ops.cast(out, x_RC.dtype)
@@ -44,7 +44,7 @@ class Mlp(nn.Cell):
         self.fc2 = Linear(ratio * dim, dim)
         self.kind = kind
 
-    def construct(self, x_RC: Tensor) -> Tensor:  # noqa: N803
+    def construct(self, x_RC: Tensor) -> Tensor:
         """(R, C) -> (R, C)."""
         return self.fc2(gelu(self.fc1(x_RC), self.kind))
 
@@ -60,9 +60,9 @@ class SwinLayer(nn.Cell):
         self.norm2 = RowNorm((dim,), epsilon=eps)
         self.mlp = Mlp(dim, config.mlp_ratio, config.gelu)
 
-    def construct(self, x_RC: Tensor, shape: VideoShape) -> Tensor:  # noqa: N803
-        """(R, C) -> (R, C), `shape` being (B, T, H, W)."""
-        x_RC = x_RC + self.attn(self.norm1(x_RC), shape)  # noqa: N806
+    def construct(self, x_RC: Tensor, shape_BTHW: VideoShape) -> Tensor:
+        """(R, C) -> (R, C)."""
+        x_RC = x_RC + self.attn(self.norm1(x_RC), shape_BTHW)
         return x_RC + self.mlp(self.norm2(x_RC))
 
 
@@ -75,10 +75,10 @@ class SwinGroup(nn.Cell):
             [SwinLayer(config, window, heads, shifted=i % 2 == 1) for i in range(depth)]
         )
 
-    def construct(self, x_RC: Tensor, shape: VideoShape) -> Tensor:  # noqa: N803
-        """(R, C) -> (R, C), `shape` being (B, T, H, W)."""
+    def construct(self, x_RC: Tensor, shape_BTHW: VideoShape) -> Tensor:
+        """(R, C) -> (R, C)."""
         for block in self.blocks:
-            x_RC = block(x_RC, shape)  # noqa: N806
+            x_RC = block(x_RC, shape_BTHW)
         return x_RC
 
 
@@ -90,9 +90,9 @@ class RSTB(nn.Cell):
         self.residual_group = SwinGroup(config, window, heads, depth)
         self.linear = Linear(config.embed_dim, config.embed_dim)
 
-    def construct(self, x_RC: Tensor, shape: VideoShape) -> Tensor:  # noqa: N803
-        """(R, C) -> (R, C), `shape` being (B, T, H, W)."""
-        return x_RC + self.linear(self.residual_group(x_RC, shape))
+    def construct(self, x_RC: Tensor, shape_BTHW: VideoShape) -> Tensor:
+        """(R, C) -> (R, C)."""
+        return x_RC + self.linear(self.residual_group(x_RC, shape_BTHW))
 
 
 class RSTBWithInputConv(nn.Cell):
@@ -133,10 +133,10 @@ class RSTBWithInputConv(nn.Cell):
         for block in self.main[2]:
             block.recompute()
 
-    def construct(self, x_RI: Tensor, shape: VideoShape) -> Tensor:  # noqa: N803
-        """(R, I) -> (R, C), `shape` being (B, T, H, W)."""
+    def construct(self, x_RI: Tensor, shape_BTHW: VideoShape) -> Tensor:
+        """(R, I) -> (R, C)."""
         conv, norm, blocks, last_norm = self.main
-        x_RC = norm(conv(x_RI, (shape[0] * shape[1], shape[2], shape[3])))  # noqa: N806
+        x_RC = norm(conv(x_RI, (shape_BTHW[0] * shape_BTHW[1], shape_BTHW[2], shape_BTHW[3])))
         for block in blocks:
-            x_RC = block(x_RC, shape)  # noqa: N806
+            x_RC = block(x_RC, shape_BTHW)
         return last_norm(x_RC)

@@ -29,7 +29,7 @@ class RVRT(Skeleton):
 
     def _flows(
         self,
-        x_BTCHW: Tensor,  # noqa: N803
+        x_BTCHW: Tensor,
         given: Flows | None,
     ) -> tuple[list[Flow], list[Flow]]:
         batch, frames, _, h, w = x_BTCHW.shape
@@ -64,11 +64,11 @@ class RVRT(Skeleton):
     def _align(
         self,
         cell: nn.Cell,
-        q_RC: Tensor,  # noqa: N803
-        k_RC: Tensor,  # noqa: N803
-        v_RC: Tensor,  # noqa: N803
+        q_RC: Tensor,
+        k_RC: Tensor,
+        v_RC: Tensor,
         flow: Flow,
-        shape_BHW: Shape,  # noqa: N803
+        shape_BHW: Shape,
     ) -> tuple[Tensor, Flow]:
         batch, h, w = shape_BHW
         same, other = flow

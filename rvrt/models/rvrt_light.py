@@ -24,7 +24,7 @@ class RVRTLight(Skeleton):
 
     def _flows(
         self,
-        x_BTCHW: Tensor,  # noqa: N803
+        x_BTCHW: Tensor,
         given: Flows | None,
     ) -> tuple[list[Flow], list[Flow]]:
         steps: list[Flow] = [()] * (x_BTCHW.shape[1] // 2 - 1)
@@ -33,10 +33,10 @@ class RVRTLight(Skeleton):
     def _align(
         self,
         cell: nn.Cell,
-        q_RC: Tensor,  # noqa: N803
-        k_RC: Tensor,  # noqa: N803
-        v_RC: Tensor,  # noqa: N803
+        q_RC: Tensor,
+        k_RC: Tensor,
+        v_RC: Tensor,
         flow: Flow,
-        shape_BHW: Shape,  # noqa: N803
+        shape_BHW: Shape,
     ) -> tuple[Tensor, Flow]:
         return cell(q_RC, k_RC, v_RC, shape_BHW), flow

@@ -78,9 +78,9 @@ class SampledAttention(nn.Cell):
 
     def construct(
         self,
-        q_QC: Tensor,  # noqa: N803
-        k_RD: Tensor,  # noqa: N803
-        v_RD: Tensor,  # noqa: N803
+        q_QC: Tensor,
+        k_RD: Tensor,
+        v_RD: Tensor,
         w: int,
         *places: Tensor,
     ) -> Tensor:
@@ -111,7 +111,7 @@ class SampledAttention(nn.Cell):
             out = gather_rows(out, _diagonal(pixels, self.groups, self.subheads))
         return out.reshape(pixels, self.dim)
 
-    def _corners(self, x_RD: Tensor, rows: Tensor, w: int) -> Tensor:  # noqa: N803
+    def _corners(self, x_RD: Tensor, rows: Tensor, w: int) -> Tensor:
         """The pixels around each sample as four keys: (Q*G, 4*S, C/G)."""
         return gather_corners(x_RD, rows.reshape(-1, self.samples), w, self.groups)
 

@@ -25,7 +25,7 @@ _FIRST_DETAIL = 0.1
 Flows = tuple[Tensor, Tensor]
 
 
-def check_input(x_BTCHW: Tensor, config: NetworkConfig) -> None:  # noqa: N803
+def check_input(x_BTCHW: Tensor, config: NetworkConfig) -> None:
     """Raise ValueError for frames that the network cannot take."""
     name, side = config.title, config.smallest_side
     shape = tuple(x_BTCHW.shape)
@@ -91,7 +91,7 @@ class Skeleton(nn.Cell):
 
     def _flows(
         self,
-        x_BTCHW: Tensor,  # noqa: N803
+        x_BTCHW: Tensor,
         given: Flows | None,
     ) -> tuple[list[Flow], list[Flow]]:
         """What the forward and what the backward branches follow, step by step of each: T/2-1.
@@ -103,17 +103,17 @@ class Skeleton(nn.Cell):
     def _align(
         self,
         cell: nn.Cell,
-        q_RC: Tensor,  # noqa: N803
-        k_RC: Tensor,  # noqa: N803
-        v_RC: Tensor,  # noqa: N803
+        q_RC: Tensor,
+        k_RC: Tensor,
+        v_RC: Tensor,
         flow: Flow,
-        shape_BHW: Shape,  # noqa: N803
+        shape_BHW: Shape,
     ) -> tuple[Tensor, Flow]:
         """Align the previous clip's features `v` (and `k`) to this clip's `q`, by one of the cells
         given as `align`; returns them and the flow as the alignment has improved it."""
         raise NotImplementedError
 
-    def construct(self, x_BTCHW: Tensor, flows: Flows | None = None) -> Tensor:  # noqa: N803
+    def construct(self, x_BTCHW: Tensor, flows: Flows | None = None) -> Tensor:
         """(B, T, 3, H, W) float32 in 0..1 -> (B, T, 3, s*H, s*W) float32.
 
         `flows` takes the place of RVRT's own optical flow: as `RVRT.optical_flows` gives them.
@@ -140,7 +140,7 @@ class Skeleton(nn.Cell):
             out = [*out, self._upsample(self.reconstruction(rows, clip), x, clip)]
         return ops.cat(tuple(out), 1)
 
-    def _rows(self, x_NCHW: Tensor) -> Tensor:  # noqa: N803
+    def _rows(self, x_NCHW: Tensor) -> Tensor:
         rows = ops.transpose(x_NCHW, (0, 2, 3, 1)).reshape(-1, x_NCHW.shape[1])
         return ops.cast(rows, self.dtype)
 

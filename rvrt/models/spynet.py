@@ -47,25 +47,25 @@ class FlowUpdate(nn.Cell):
             OrderedDict((str(2 * n), conv) for n, conv in enumerate(convs))
         )
 
-    def construct(self, x_P8: Tensor, shape: tuple[int, int, int]) -> Tensor:  # noqa: N803
+    def construct(self, x_P8: Tensor, shape_NHW: tuple[int, int, int]) -> Tensor:
         """(P, 8) -> (P, 2)."""
         for conv in self.basic_module:
-            x_P8 = conv(x_P8, shape)  # noqa: N806
+            x_P8 = conv(x_P8, shape_NHW)
         return x_P8
 
 
-def to_rows(x_NCHW: Tensor) -> Tensor:  # noqa: N803
+def to_rows(x_NCHW: Tensor) -> Tensor:
     """Planes (N, C, H, W) to rows (N*H*W, C)."""
     return ops.transpose(x_NCHW, (0, 2, 3, 1)).reshape(-1, x_NCHW.shape[1])
 
 
-def to_planes(x_PC: Tensor, shape: tuple[int, int, int]) -> Tensor:  # noqa: N803
+def to_planes(x_PC: Tensor, shape_NHW: tuple[int, int, int]) -> Tensor:
     """Rows (N*H*W, C) to planes (N, C, H, W)."""
-    n, h, w = shape
+    n, h, w = shape_NHW
     return ops.transpose(x_PC.reshape(n, h, w, -1), (0, 3, 1, 2))
 
 
-def _resize_planes(x_NCHW: Tensor, h: int, w: int, align_corners: bool) -> Tensor:  # noqa: N803
+def _resize_planes(x_NCHW: Tensor, h: int, w: int, align_corners: bool) -> Tensor:
     n, c, height, width = x_NCHW.shape
     out = resize(x_NCHW.reshape(n * c, height, width), h, w, align_corners)
     return out.reshape(n, c, h, w)
@@ -79,7 +79,7 @@ class SpyNet(nn.Cell):
         self.basic_module = nn.CellList([FlowUpdate(chunk_mb) for _ in range(LEVELS)])
         self.halve = nn.AvgPool2d(2, 2)
 
-    def construct(self, ref_N3HW: Tensor, supp_N3HW: Tensor) -> Tensor:  # noqa: N803
+    def construct(self, ref_N3HW: Tensor, supp_N3HW: Tensor) -> Tensor:
         """(N, 3, H, W) in 0..1, twice, H and W at least 33 -> rows (N*H*W, 2) of (u, v)."""
         h, w = ref_N3HW.shape[2:]
         h32, w32 = (-(-side // _MULTIPLE) * _MULTIPLE for side in (h, w))

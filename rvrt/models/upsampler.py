@@ -39,13 +39,13 @@ class ShuffleConv(Conv):
         super().__init__(dim, 4 * dim, 3, slope=0.1, chunk_mb=chunk_mb)
         self.dim = dim
 
-    def construct(self, x_RC: Tensor, shape: Shape) -> Tensor:  # noqa: N803
-        """(N*H*W, C) -> (N*2H*2W, C), `shape` being (N, H, W)."""
+    def construct(self, x_RC: Tensor, shape_NHW: Shape) -> Tensor:
+        """(N*H*W, C) -> (N*2H*2W, C)."""
         order = _shuffle_channels(self.dim)
         weight = gather_rows(self.weight.reshape(self.outputs, -1), order)
-        out = self.convolve(x_RC, weight, ops.gather(self.bias, order, 0), shape)
+        out = self.convolve(x_RC, weight, ops.gather(self.bias, order, 0), shape_NHW)
         halves = out.reshape(-1, 2 * self.dim)
-        return gather_rows(halves, _shuffle_rows(*shape)).reshape(-1, self.dim)
+        return gather_rows(halves, _shuffle_rows(*shape_NHW)).reshape(-1, self.dim)
 
 
 class Upsampler(nn.SequentialCell):
@@ -58,10 +58,10 @@ class Upsampler(nn.SequentialCell):
         layers += [(str(5 * doublings), Conv(dim, dim, 3, chunk_mb=chunk_mb))]
         super().__init__(OrderedDict(layers))
 
-    def construct(self, x_RC: Tensor, shape: Shape) -> Tensor:  # noqa: N803
-        """(N*H*W, C) -> (N*sH*sW, C), `shape` being (N, H, W)."""
-        n, h, w = shape
+    def construct(self, x_RC: Tensor, shape_NHW: Shape) -> Tensor:
+        """(N*H*W, C) -> (N*sH*sW, C)."""
+        n, h, w = shape_NHW
         for layer in self:
-            x_RC = layer(x_RC, (n, h, w))  # noqa: N806
+            x_RC = layer(x_RC, (n, h, w))
             h, w = 2 * h, 2 * w
         return x_RC

@@ -34,9 +34,9 @@ class WindowPlan:
     kind_S, masks_MNN: which mask each window takes; all zeros where no mask is needed.
     """
 
-    tokens_SN: Places  # noqa: N815
-    kind_S: Places  # noqa: N815
-    masks_MNN: Reals  # noqa: N815
+    tokens_SN: Places
+    kind_S: Places
+    masks_MNN: Reals
 
 
 def fit_window(size: Window, window: Window) -> Window:
@@ -66,14 +66,14 @@ def plan_windows(size: Window, window: Window, shifted: bool) -> WindowPlan:
     tokens = np.roll(tokens, [-s for s in shift], (0, 1, 2))
     stripes = [_stripes(*axis) for axis in zip(padded, fitted, shift, strict=True)]
     regions = stripes[0][:, None, None] * 9 + stripes[1][:, None] * 3 + stripes[2]
-    regions_SN = _partition(regions, fitted)  # noqa: N806
-    kinds, kind_S = np.unique(regions_SN, axis=0, return_inverse=True)  # noqa: N806
+    regions_SN = _partition(regions, fitted)
+    kinds, kind_S = np.unique(regions_SN, axis=0, return_inverse=True)
     differ = kinds[:, :, None] != kinds[:, None, :]
     masks = np.where(differ, np.float32(_MASKED), np.float32(0))
     return WindowPlan(_partition(tokens, fitted), kind_S.reshape(-1), masks)
 
 
-def _partition(x_THW: Places, window: Window) -> Places:  # noqa: N803
+def _partition(x_THW: Places, window: Window) -> Places:
     t, h, w = (s // n for s, n in zip(x_THW.shape, window, strict=True))
     x: Places = x_THW.reshape(t, window[0], h, window[1], w, window[2])
     return x.transpose(0, 2, 4, 1, 3, 5).reshape(t * h * w, -1)
@@ -87,39 +87,41 @@ def plan_position_index(window: Window) -> Places:
     return index
 
 
-def _batched_tokens(shape: VideoShape, window: Window, shifted: bool) -> Places:
-    batch, size = shape[0], shape[1:]
+def _batched_tokens(shape_BTHW: VideoShape, window: Window, shifted: bool) -> Places:
+    batch, size = shape_BTHW[0], shape_BTHW[1:]
     tokens = plan_windows(size, window, shifted).tokens_SN
     base = np.arange(batch)[:, None, None] * np.prod(size)
     return np.where(tokens < 0, batch * np.prod(size), tokens + base).reshape(-1, tokens.shape[1])
 
 
-def plan_split(shape: VideoShape, window: Window, shifted: bool, heads: int, part: int) -> Table:
+def plan_split(
+    shape_BTHW: VideoShape, window: Window, shifted: bool, heads: int, part: int
+) -> Table:
     """From rows of (q, k, v) x heads to windows: (B*S*h, N) int32 for part 0, 1 or 2.
 
     Padding points to row R, which holds what a zero token projects to.
     """
-    tokens = _batched_tokens(shape, window, shifted)[:, None, :]
+    tokens = _batched_tokens(shape_BTHW, window, shifted)[:, None, :]
     rows = (tokens * 3 + part) * heads + np.arange(heads)[:, None]
     return rows.reshape(-1, tokens.shape[2]).astype(np.int32)
 
 
-def plan_merge(shape: VideoShape, window: Window, shifted: bool, heads: int) -> Table:
+def plan_merge(shape_BTHW: VideoShape, window: Window, shifted: bool, heads: int) -> Table:
     """From windows (B*S, h, N) back to rows: (R, h) int32; padding is left behind."""
-    tokens = _batched_tokens(shape, window, shifted)
+    tokens = _batched_tokens(shape_BTHW, window, shifted)
     windows, n = tokens.shape
     place = np.arange(windows)[:, None] * heads * n + np.arange(n)
-    rows = np.empty(int(np.prod(shape)) + 1, int)
+    rows = np.empty(int(np.prod(shape_BTHW)) + 1, int)
     rows[tokens] = place
     table: Places = rows[:-1, None] + np.arange(heads) * n
     return table.astype(np.int32)
 
 
-def plan_kinds(shape: VideoShape, window: Window, shifted: bool, heads: int) -> Table:
+def plan_kinds(shape_BTHW: VideoShape, window: Window, shifted: bool, heads: int) -> Table:
     """Row of the (mask, head) table for each window and head: (B*S*h,) int32."""
-    kind = plan_windows(shape[1:], window, shifted).kind_S
+    kind = plan_windows(shape_BTHW[1:], window, shifted).kind_S
     table = kind[:, None] * heads + np.arange(heads)
-    return np.tile(table.reshape(-1), shape[0]).astype(np.int32)
+    return np.tile(table.reshape(-1), shape_BTHW[0]).astype(np.int32)
 
 
 def plan_masks(size: Window, window: Window, shifted: bool) -> Reals:
@@ -164,23 +166,23 @@ class WindowAttention(nn.Cell):
         self.scores = ops.BatchMatMul(transpose_b=True)
         self.mix = ops.BatchMatMul()
 
-    def construct(self, x_RC: Tensor, shape: VideoShape) -> Tensor:  # noqa: N803
-        """(R, C) -> (R, C), `shape` being (B, T, H, W)."""
-        key = (shape, self.window, self.shifted, self.heads)
+    def construct(self, x_RC: Tensor, shape_BTHW: VideoShape) -> Tensor:
+        """(R, C) -> (R, C)."""
+        key = (shape_BTHW, self.window, self.shifted, self.heads)
         qkv = linear(x_RC, self.qkv_self.weight, self.qkv_self.bias)
         bias_row = ops.cast(self.qkv_self.bias, qkv.dtype).reshape(1, -1)
-        heads_RD = ops.cat((qkv, bias_row), 0).reshape(-1, self.dim // self.heads)  # noqa: N806
+        heads_RD = ops.cat((qkv, bias_row), 0).reshape(-1, self.dim // self.heads)
         q, k, v = (gather_rows(heads_RD, _split(*key, part)) for part in (0, 1, 2))
         score = self.scores(q * self.scale, k)
-        score = self._biased(ops.cast(score, self.proj.weight.dtype), shape)
+        score = self._biased(ops.cast(score, self.proj.weight.dtype), shape_BTHW)
         weight = ops.cast(ops.softmax(score, -1), qkv.dtype)
         out = self.mix(weight, v)
         rows = gather_rows(out.reshape(-1, self.dim // self.heads), _merge(*key))
         return self.proj(rows.reshape(-1, self.dim))
 
-    def _biased(self, score: Tensor, shape: VideoShape) -> Tensor:
+    def _biased(self, score: Tensor, shape_BTHW: VideoShape) -> Tensor:
         """Position bias and mask added; score is (B*S*h, N, N)."""
-        size = shape[1:]
+        size = shape_BTHW[1:]
         masks = _masks(size, self.window, self.shifted)
         if self.relative_position:
             bias = gather_rows(self.relative_position_bias_table, _bias_index(self.window, size))
@@ -189,5 +191,5 @@ class WindowAttention(nn.Cell):
             return score
         else:
             masks = ops.tile(masks, (1, self.heads, 1))
-        kinds = _kinds(shape, self.window, self.shifted, self.heads)
+        kinds = _kinds(shape_BTHW, self.window, self.shifted, self.heads)
         return score + gather_rows(masks.reshape(-1, *score.shape[1:]), kinds)
