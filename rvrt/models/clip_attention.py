@@ -4,8 +4,7 @@ Small tiles of queries share the keys around them: many products with keys that 
 excludes are far cheaper than one small product for each pixel.
 """
 
-# B clips  H height  W width  C channels  P=B*2*H*W pixels of the clips  h heads  D head channels
-# S tiles  Q queries of a tile  N keys of a tile
+# Beyond the letters of rows.py: S tiles  Q queries of a tile  N keys of a tile
 
 from __future__ import annotations
 

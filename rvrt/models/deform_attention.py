@@ -4,8 +4,7 @@ Each pixel of a clip attends to samples of the previous clip's two frames around
 point.
 """
 
-# B clips  H height  W width  C channels  P=B*2*H*W pixels of the clips
-# G groups of the keys (half of all groups)  K taps  S=2*K samples of a query  Q pixels of a chunk
+# Beyond the letters of rows.py: S=2*K samples of a query  Q pixels of a chunk
 
 from __future__ import annotations
 

@@ -1,7 +1,5 @@
 """Bilinear sampling of rows, warping by optical flow, and resizing as matrix products."""
 
-# N frames  H height  W width  C channels  P=N*H*W pixels  R rows of several frames
-
 from __future__ import annotations
 
 import mindspore as ms

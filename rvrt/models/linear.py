@@ -4,8 +4,6 @@ Parameters keep the official names and shapes (a video convolution's weight is O
 Weights follow the dtype of the rows, so that float16 rows compute in float16.
 """
 
-# R rows  N frames  H height  W width  I channels in  O channels out  K taps
-
 from __future__ import annotations
 
 import math

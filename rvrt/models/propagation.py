@@ -1,7 +1,5 @@
 """One branch of the recurrence over clips of two frames: Liang et al. 2022, section 3.1."""
 
-# B batch  T frames  H height  W width  C channels  R=B*2*H*W rows of a clip
-
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -93,8 +91,8 @@ def compose_flows(
 ) -> list[Flow]:
     """Flows from each clip to the one before it in a branch's order.
 
-    `flow_R2` are the B*(T-1) flows between neighbouring frames, in the branch's direction; `shape_BTHW`
-    is (B, T, H, W). For each of the T/2-1 steps: flow of the clip's frames to the same frame of the
+    `flow_R2` are the B*(T-1) flows between neighbouring frames, in the branch's direction.
+    For each of the T/2-1 steps: flow of the clip's frames to the same frame of the
     other clip, and to the other frame, each (R, 2). All steps are composed at once.
     """
     batch, frames, h, w = shape_BTHW

@@ -4,9 +4,15 @@ A map of N frames of H x W pixels is a matrix (N*H*W, C): channels last, so that
 contiguous row. Roll, window partition, neighbourhoods, pixel shuffle and head splitting are then
 one gather of rows by a table that depends on the shape alone; the tables are planned in NumPy, by
 functions of this package that can be tested by themselves, and cached.
-"""
 
-# N frames  H height  W width  C channels  R rows  K taps
+Letters in names and in shapes, for all modules of this folder; what one needs beyond them stands at
+its top:
+
+    B batch     T frames of a sequence     N frames, or pairs of them, in all
+    H height     W width     P = N*H*W pixels     R rows, of any number of frames
+    C channels     I channels in     O channels out     h heads     D channels of a head
+    K taps of a kernel     G groups of the deformable attention's keys (half of all groups)
+"""
 
 from __future__ import annotations
 

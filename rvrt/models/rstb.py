@@ -1,7 +1,5 @@
 """Residual Swin Transformer blocks on rows: Liang et al. 2022, section 3.2."""
 
-# B batch  T frames  H height  W width  C channels  R=B*T*H*W rows
-
 from __future__ import annotations
 
 import math

@@ -1,8 +1,6 @@
 """RVRT: Liang et al. 2022, "Recurrent Video Restoration Transformer with Guided Deformable
 Attention"."""
 
-# B batch  T frames  H height  W width
-
 from __future__ import annotations
 
 from mindspore import Tensor, nn, ops

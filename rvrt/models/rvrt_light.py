@@ -1,7 +1,5 @@
 """RVRT Light, mindediting's variant without optical flow and deformable attention."""
 
-# B batch  T frames  H height  W width
-
 from __future__ import annotations
 
 from mindspore import Tensor, nn

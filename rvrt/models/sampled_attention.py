@@ -4,8 +4,8 @@ With the four pixels around it as keys, a score is bilinear in their four produc
 and a weight spreads over their four values: one gather and one batched product stand for both.
 """
 
-# C channels  h heads  G groups  U sub-heads of a group  D channels of a sub-head
-# S samples of a query  Q queries (pixels)
+# Beyond the letters of rows.py: U sub-heads of a group, of D channels  S samples of a query
+# Q queries (pixels)
 
 from __future__ import annotations
 

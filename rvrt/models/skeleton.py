@@ -1,7 +1,5 @@
 """What RVRT and RVRT Light have in common: everything but flows and alignment."""
 
-# B batch  T frames  H height  W width  C channels  R rows (pixels of the frames)
-
 from __future__ import annotations
 
 from collections import OrderedDict

@@ -1,7 +1,5 @@
 """Optical flow by a spatial pyramid: Ranjan and Black 2017, as RVRT uses it."""
 
-# N pairs of frames  H height  W width  P=N*H*W pixels
-
 from __future__ import annotations
 
 from collections import OrderedDict

@@ -1,6 +1,6 @@
 """From features to frames: convolutions and pixel shuffles on rows."""
 
-# N frames  H height  W width  C channels  r factor of one shuffle (2)
+# Beyond the letters of rows.py: r factor of one shuffle (2)
 
 from __future__ import annotations
 

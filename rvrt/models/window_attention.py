@@ -5,8 +5,7 @@ inverse another; position bias and mask are added from a table with one entry fo
 window, not for each window.
 """
 
-# B batch  T frames  H height  W width  C channels  R=B*T*H*W rows  S windows  N tokens of a window
-# h heads  D channels of a head  M kinds of mask
+# Beyond the letters of rows.py: S windows  N tokens of a window  M kinds of mask
 
 from __future__ import annotations
 
