@@ -13,6 +13,7 @@ from vimeo_tools.data.png import FrameSize
 from vimeo_tools.data.septuplets import SPLITS, split_list_path, write_split_lists
 from vimeo_tools.preparation.synthetic import synthesize
 
+GOLDENS = Path(__file__).resolve().parents[2] / "shared" / "goldens"
 SIZE = FrameSize(height=32, width=48)
 TRAIN = ["00001/0001", "00001/0002"]
 TEST = ["00001/0003"]

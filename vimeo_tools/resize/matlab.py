@@ -183,15 +183,26 @@ def downscale(
 
 
 def _map_frames(function: Callable[[Array], Array], frames: Array, threads: int) -> Array:
-    """``function`` of each frame, stacked; the sums leave Python to other threads."""
+    """``function`` of each frame, stacked; the compiled sums leave Python to other threads."""
+    first = function(frames[0])
     if len(frames) == 1:
-        return function(frames[0])[None]
+        return first[None]
+    out = np.empty((len(frames), *first.shape), first.dtype)
+    out[0] = first
+
+    def fill(n: int) -> None:
+        out[n] = function(frames[n])
+
+    rest = range(1, len(frames))
     if threads == 1:
-        return np.stack([function(frame) for frame in frames])
+        for n in rest:
+            fill(n)
+        return out
     from concurrent.futures import ThreadPoolExecutor
 
-    with ThreadPoolExecutor(min(threads, len(frames))) as pool:
-        return np.stack(list(pool.map(function, frames)))
+    with ThreadPoolExecutor(min(threads, len(rest))) as pool:
+        list(pool.map(fill, rest))  # raises what a frame raises
+    return out
 
 
 def _resize(frame: Array, target: Target, options: Options) -> Array:
