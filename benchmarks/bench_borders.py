@@ -1,4 +1,6 @@
-"""Which way of growing frames to what a network takes looks best at their borders.
+"""Which way of growing frames to what a network takes looks best at their borders: by flipping to
+multiples of its window as rvrt-eval ("authors") and rvrt-restore ("borders") do, or by zeros inside
+the network.
 
     python benchmarks/bench_borders.py WEIGHTS vimeo_septuplet/sequences [CLIPS]
 
@@ -8,6 +10,7 @@ the rows and columns next to the grown sides, of the grown sequence's last frame
 """
 
 import sys
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -45,33 +48,49 @@ def measured(restorer, lq, gt):
     return {part: np.mean(values) for part, values in errors.items()}
 
 
+def as_it_is(restorer):
+    """Left to the network: an even number of frames, sides as they are."""
+
+    @dataclass(frozen=True)
+    class Left(type(restorer.config)):
+        multiples = (2, 1, 1)
+
+    restorer.config = Left(**{f.name: getattr(restorer.config, f.name) for f in fields(Left)})
+    return restorer
+
+
+def ways(cell):
+    """Name and restorer of each way."""
+    for padding in PADDINGS:
+        yield padding, Restorer(cell, Cutting(padding=padding))
+    yield "zeros", as_it_is(Restorer(cell, Cutting(padding="borders")))
+
+
 def main(weights, folder, clips):
     network = open_network(Path(weights))
     scale = network.config.upscale
     found = sorted(path.parent for path in Path(folder).glob("*/*/im1.png"))
     chosen = found[:: max(1, len(found) // clips)][:clips]
-    errors = {padding: [] for padding in PADDINGS}
+    errors = {name: [] for name, _ in ways(network.cell)}
     for place, clip in enumerate(chosen):
         gt = np.stack([read_picture(clip / f"im{n}.png") for n in range(1, FRAMES + 1)])
         lq = downscale(gt, scale)
         rows, columns = SIDES[place % len(SIDES)]
         lq = lq[:, 2 : 2 + rows, 3 : 3 + columns]
         part = slice(scale * 2, scale * (2 + rows)), slice(scale * 3, scale * (3 + columns))
-        for padding in PADDINGS:
-            restorer = Restorer(network.cell, Cutting(padding=padding))
-            errors[padding].append(measured(restorer, lq, gt[:, part[0], part[1]]))
+        for name, restorer in ways(network.cell):
+            errors[name].append(measured(restorer, lq, gt[:, part[0], part[1]]))
     print(f"{len(chosen)} clips, {network.name}")
-    for padding, values in errors.items():
+    for name, values in errors.items():
         psnr = {
             part: np.mean([10 * np.log10(255**2 / max(value[part], 1e-9)) for value in values])
             for part in values[0]
         }
-        print(padding, ", ".join(f"{part} {value:.3f}" for part, value in psnr.items()))
-    better = {
-        part: sum(a[part] < b[part] for a, b in zip(*errors.values(), strict=True))
-        for part in next(iter(errors.values()))[0]
-    }
-    print(f"{PADDINGS[0]} is the better one in", better)
+        print(f"{name:8}", ", ".join(f"{part} {value:.4f}" for part, value in psnr.items()))
+    for name in PADDINGS:
+        pairs = list(zip(errors[name], errors["zeros"], strict=True))
+        better = {part: sum(a[part] < b[part] for a, b in pairs) for part in pairs[0][0]}
+        print(f"clips in which {name} is better than zeros:", better)
 
 
 if __name__ == "__main__":

@@ -74,7 +74,7 @@ def main(
         job = Job(source, target, weights, sound, Fraction(rate).limit_denominator(1001))
         network = open_network(weights, target=target_device, dtype=dtype)
         cutting = Cutting(
-            tile_frames=tile_frames, max_memory=limit, padding="least", scratch=job.folder
+            tile_frames=tile_frames, max_memory=limit, padding="borders", scratch=job.folder
         )
         done = restore(job, Restorer(network.cell, cutting))
     found = f", {done.found} were there already" if done.found else ""

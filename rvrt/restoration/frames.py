@@ -13,11 +13,12 @@ from rvrt.errors import RestoreError
 from rvrt.restoration.tiling import TIME_STEP, Picture
 from vimeo_tools.data.pictures import Frame, FrameSource
 
-# "authors": as their test program. Sides grow to multiples of the window by flipping, an odd
-# sequence by its last frame once more. "least": sides as they are, but for frames too small for the
-# flow; the network fills up its windows with zeros. An odd sequence gets its last frame but one.
-Padding = Literal["authors", "least"]
-PADDINGS: tuple[Padding, ...] = ("authors", "least")
+# Sides grow to multiples of the attention's window by flipping: without that the network fills its
+# windows up with zeros, which shows at borders (docs/weights.md). "authors": no more than that, as
+# in their test program, which gives an odd sequence its last frame once more. "borders": small
+# frames grow to what the optical flow needs, and an odd sequence gets its last frame but one.
+Padding = Literal["authors", "borders"]
+PADDINGS: tuple[Padding, ...] = ("authors", "borders")
 
 
 class PaddedSequence:
@@ -32,16 +33,12 @@ class PaddedSequence:
     def __init__(self, source: FrameSource, config: NetworkConfig, padding: Padding) -> None:
         self._source = source
         count, sides = len(source.names), (source.height, source.width)
-        if padding == "authors":
-            step, *windows = config.multiples
-            self.frames = _multiple(count, math.lcm(step, TIME_STEP))
-            self.height, self.width = (
-                _multiple(max(side, config.smallest_side), window)
-                for side, window in zip(sides, windows, strict=True)
-            )
-        else:
-            self.frames = _multiple(count, TIME_STEP)
-            self.height, self.width = (max(side, config.padded_side) for side in sides)
+        step, *windows = config.multiples
+        least = config.smallest_side if padding == "authors" else config.padded_side
+        self.frames = _multiple(count, math.lcm(step, TIME_STEP))
+        self.height, self.width = (
+            _multiple(max(side, least), window) for side, window in zip(sides, windows, strict=True)
+        )
         self._times = _indices(count, self.frames, flip=padding == "authors")
         self._rows, self._columns = (
             _indices(side, padded, flip=True)

@@ -115,7 +115,7 @@ def test_folders_of_any_length_and_tiles(tmp_path, frames):
         save_picture(tmp_path / "lq" / f"{index}.png", lq[index])
         save_picture(tmp_path / "gt" / f"{index}.png", gt[index])
     pairs = open_folders(tmp_path / "gt", tmp_path / "lq")
-    for options in ({}, {"tile": 64, "tile_frames": 6}, {"padding": "least"}):
+    for options in ({}, {"tile": 64, "tile_frames": 6}, {"padding": "borders"}):
         images = tmp_path / "images"
         record, _ = measure_sequence(pairs.read("gt"), restorer(pixelwise, **options), images)
         expected = np.stack([read_picture(images / f"{i}.png") for i in range(frames)])

@@ -56,7 +56,7 @@ def volume(frames, height, width):
 
 
 def run(job, network=None, **cutting):
-    cutting = {"memory": volume, "padding": "least", "scratch": job.folder, **cutting}
+    cutting = {"memory": volume, "padding": "borders", "scratch": job.folder, **cutting}
     return restore(job, Restorer(network or Enlarge(), Cutting(**cutting)))
 
 
@@ -112,7 +112,7 @@ def test_no_tile_small_enough(tmp_path, weights):
 
 def test_a_stopped_run_goes_on_frame_by_frame(tmp_path, weights):
     frames = write_frames(tmp_path / "in", 60)
-    job, limit = Job(tmp_path / "in", tmp_path / "out", weights), MEGA * 14 * 64 * 70.5
+    job, limit = Job(tmp_path / "in", tmp_path / "out", weights), MEGA * 14 * 64 * 72.5
     calls = iter(range(2))
 
     def stops_at_the_third():

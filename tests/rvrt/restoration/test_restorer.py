@@ -77,15 +77,15 @@ def test_frames_too_small_for_the_flow_grow_further():
     assert seen_by(CONFIGS["light"], noise(2, 20, 5), "authors").shape == (2, 24, 8, 3)
 
 
-def test_frames_to_look_at_grow_no_more_than_they_must():
+def test_frames_to_look_at_grow_for_their_flow():
     frames = noise(3, 35, 70)
-    clip = seen_by(CONFIGS["light"], frames, "least")
-    expected = frames[[0, 1, 2, 1]].astype(np.float32) / 255
-    np.testing.assert_array_equal(clip, expected, strict=True)
-    clip = seen_by(CONFIGS["rvrt"], frames, "least")
-    assert clip.shape == (4, 64, 70, 3)
-    np.testing.assert_array_equal(clip[:, 35:64], expected[:, 34:5:-1])
-    assert seen_by(CONFIGS["light"], noise(1, 1, 1), "least").shape == (2, 1, 1, 3)
+    scaled = frames[[0, 1, 2, 1]].astype(np.float32) / 255  # mirrored in time
+    clip = seen_by(CONFIGS["light"], frames, "borders")
+    np.testing.assert_array_equal(clip, by_the_authors(scaled * 255), strict=True)
+    clip = seen_by(CONFIGS["rvrt"], frames, "borders")
+    assert clip.shape == (4, 64, 72, 3)
+    np.testing.assert_array_equal(clip[:, 35:64, :70], scaled[:, 34:5:-1])
+    assert seen_by(CONFIGS["light"], noise(1, 1, 1), "borders").shape == (2, 8, 8, 3)
 
 
 def test_wanted_frames_alone_are_given_in_order():
