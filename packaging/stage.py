@@ -44,8 +44,10 @@ def stage(folder: Path) -> None:
     )
     for source in sorted((ROOT / "tests" / "vimeo_tools" / "resize").glob("*.py")):
         copy(source, folder / "tests" / "resize" / source.name)
-    copy(ROOT / "tests/oracles/imresize_oracle.py", folder / "tests/oracles/imresize_oracle.py")
-    for name in ("tests", "tests/oracles"):
+    for name in ("oracles/imresize_oracle.py", "expected/make.py"):
+        copy(ROOT / "tests" / name, folder / "tests" / name)
+    shutil.copy(ROOT / "tests/expected/imresize.npz", folder / "tests/expected")
+    for name in ("tests", "tests/oracles", "tests/expected"):
         (folder / name / "__init__.py").touch()
 
 
