@@ -52,9 +52,12 @@ class Checkpoints:
         """
         path = self._folder / _NAME.format(state.step)
         write_safetensors(path, state.arrays, json.dumps({"step": state.step, **state.record}))
+        self._remove_old()
+        return path
+
+    def _remove_old(self) -> None:
         for old in self.paths()[: -self._keep]:
             old.unlink(missing_ok=True)
-        return path
 
     def paths(self) -> list[Path]:
         """The files, oldest first."""

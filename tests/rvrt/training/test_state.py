@@ -47,6 +47,14 @@ def test_the_last_k_stay_and_the_newest_comes_back(checkpoints):
     assert_equal(checkpoints.load_last(fail), state(100_000_000))
 
 
+def test_what_a_kill_after_the_save_left_beyond_k_goes(checkpoints, tmp_path):
+    many = Checkpoints(tmp_path / "checkpoints", keep=3)
+    for step in (5, 10, 15):
+        many.save(state(step))
+    assert checkpoints.load_last(fail).step == 15
+    assert [read_state(path).step for path in checkpoints.paths()] == [10, 15]
+
+
 def test_nothing_saved_is_nothing(checkpoints, tmp_path):
     assert checkpoints.load_last(fail) is None
     (tmp_path / "checkpoints").mkdir()
