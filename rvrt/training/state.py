@@ -83,6 +83,7 @@ class Checkpoints:
             for bad, reason in zip(reversed(paths), damaged, strict=False):
                 bad.replace(bad.with_name(f"{bad.name}.damaged"))
                 say(f"{reason}; set aside as {bad.name}.damaged, and the one before is used")
+            self._remove_old()  # a kill may have come between a save and this
             return state
         if paths:
             raise CheckpointError(
