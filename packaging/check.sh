@@ -26,4 +26,8 @@ assert third <= {"matlab_imresize", "numpy"}, third
 print("matlab-imresize:", matlab_imresize.backend(), "from", matlab_imresize.__file__)
 END
 "$work/venv/bin/python" -m pytest
+# Without a compiler: the same tests, with NumPy.
+CC=false $pip install --quiet --force-reinstall --no-deps --no-cache-dir "$work"/dist/*.tar.gz
+"$work/venv/bin/python" -c 'import matlab_imresize as m; assert m.backend() == "numpy", m.backend()'
+"$work/venv/bin/python" -m pytest tests/resize/test_matlab.py tests/resize/test_arguments.py
 ls -l "$work/dist"

@@ -17,8 +17,11 @@ from vimeo_tools.resize.contributions import BICUBIC, Options, contributions, dy
 from vimeo_tools.resize.halves import settle_halves
 
 try:
-    from vimeo_tools.resize import _compiled
-except ImportError as error:  # not built here, or built for another system
+    import vimeo_tools.resize._compiled as _compiled
+except ModuleNotFoundError:
+    AVAILABLE = False
+    REASON = "it was not built"
+except ImportError as error:  # built for another system
     AVAILABLE = False
     REASON = str(error)
 else:
