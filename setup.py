@@ -25,7 +25,7 @@ setup(
         Extension(
             "vimeo_tools.resize._compiled",
             ["vimeo_tools/resize/_compiled.c"],
-            depends=["vimeo_tools/resize/_sums.h"],
+            depends=["vimeo_tools/resize/_pass.h", "vimeo_tools/resize/_sums.h"],
             # Contraction to one rounding would move the last bit of MATLAB's sums.
             extra_compile_args=["-O3", "-std=c11", "-ffp-contract=off", "-fno-math-errno", "-g0"],
             py_limited_api=True,

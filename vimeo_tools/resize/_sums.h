@@ -1,7 +1,7 @@
 /* One axis of imresize in one floating type for one instruction set; included once for each.
  *
  * Defines, for REAL (float or double), NAME(x) (x with a suffix), TARGET (a function attribute) and
- * VECTORS registers of VECTOR_BYTES: NAME(pass), which does what `Pass` in _compiled.c describes.
+ * VECTORS registers of VECTOR_BYTES: NAME(pass), which does what `Pass` in _pass.h describes.
  *
  * A pass works on blocks: some neighbouring input samples by LANES that need the same weights. A
  * block is converted to REAL once, summed tap by tap in the order of the taps, and rounded.
