@@ -19,6 +19,14 @@ TRAIN = ["00001/0001", "00001/0002"]
 TEST = ["00001/0003"]
 
 
+def allowed():
+    """The processors that this process may use."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+
+
+ALL_PROCESSORS = allowed()
+
+
 def keep_to_own_processors():
     """Under pytest-xdist each worker, with all that it starts, keeps to a share of the processors.
 
@@ -26,11 +34,10 @@ def keep_to_own_processors():
     processors, a forward pass takes twice the processor time.
     """
     worker = os.environ.get("PYTEST_XDIST_WORKER", "")
-    if worker and hasattr(os, "sched_setaffinity"):
-        processors = sorted(os.sched_getaffinity(0))
+    if worker and ALL_PROCESSORS:
         count = int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
-        first = int(worker.removeprefix("gw")) % len(processors)
-        os.sched_setaffinity(0, processors[first::count])
+        first = int(worker.removeprefix("gw")) % len(ALL_PROCESSORS)
+        os.sched_setaffinity(0, ALL_PROCESSORS[first::count])
 
 
 keep_to_own_processors()  # before any test module loads MindSpore

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
+from tests.conftest import ALL_PROCESSORS
 from tests.vimeo_tools.noise import read_frames, write_noise
 from tests.vimeo_tools.png_files import assembled, saved
 from vimeo_tools import downscale
@@ -29,7 +30,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 KEYS = [f"00001/{n:04d}" for n in range(1, 8)]
 SIZE = FrameSize(height=32, width=48)
 CROP = AugmentConfig(crop=5)
-needs_two = pytest.mark.skipif(available_workers() < 2, reason="needs two processors")
+needs_two = pytest.mark.skipif(len(ALL_PROCESSORS) < 2, reason="needs two processors")
 WORKERS = [1, pytest.param(2, marks=needs_two)]
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import ALL_PROCESSORS
 from tests.vimeo_tools.noise import write_noise
 from vimeo_tools.data.png import FrameSize
 from vimeo_tools.data.septuplets import frame_path
@@ -18,7 +19,6 @@ from vimeo_tools.errors import FrameError
 from vimeo_tools.feed.augment import AugmentConfig
 from vimeo_tools.feed.order import Evaluation, Training
 from vimeo_tools.feed.samples import open_septuplets
-from vimeo_tools.running.jobs import available_workers
 
 pytest.importorskip("mindspore")
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 KEYS = [f"00001/{n:04d}" for n in range(1, 8)]
 CROP = AugmentConfig(crop=5)
-needs_two = pytest.mark.skipif(available_workers() < 2, reason="needs two processors")
+needs_two = pytest.mark.skipif(len(ALL_PROCESSORS) < 2, reason="needs two processors")
 WORKERS = [1, pytest.param(2, marks=needs_two)]
 
 
