@@ -281,6 +281,9 @@ class Execution:
     whole_graph: the caller compiles the network as one graph, in which no decision can depend on
         values; for small networks, as a CPU takes 3 to 5 times the memory so.
     chunk_mb: bound on one temporary tensor of the alignment, the convolutions and the upsampler.
+    native: convolutions, samples and fused sums by operators of the target's own, as cards have
+        them, and all clips at once where they do not depend on each other: few launches, more
+        memory. Otherwise by tables of rows and matrix products, which suit a CPU.
     """
 
     compile_blocks: bool = False
@@ -288,6 +291,7 @@ class Execution:
     dtype: str = "float32"
     whole_graph: bool = False
     chunk_mb: int = 256
+    native: bool = False
 
     def __post_init__(self) -> None:
         parts = tuple(self.recompute)

@@ -80,8 +80,8 @@ _pixel = as_constant(plan_pixel)
 _first_row = as_constant(plan_first_row)
 
 
-class GuidedDeformableAttention(nn.Cell):
-    """Align the previous clip's features to this clip: v + mlp(v), v the attended samples."""
+class DeformableAttention(nn.Cell):
+    """The layers of guided deformable attention, however its samples are taken."""
 
     def __init__(self, config: RVRTConfig, execution: Execution) -> None:
         super().__init__()
@@ -89,29 +89,40 @@ class GuidedDeformableAttention(nn.Cell):
         self.groups, self.window = config.deformable_groups, config.attention_window
         self.taps = self.window[0] * self.window[1]
         self.max_offset, self.chunk_mb = config.max_offset, execution.chunk_mb
+        self.inner, self.heads = inner, config.attention_heads
         self.proj_q = nn.SequentialCell(OrderedDict([("1", Linear(dim, inner))]))
         self.proj_k = nn.SequentialCell(OrderedDict([("1", Linear(dim, inner))]))
         self.proj_v = nn.SequentialCell(OrderedDict([("1", Linear(dim, inner))]))
-        self.mlp = nn.SequentialCell(OrderedDict([("1", Mlp(dim, config.mlp_ratio, config.gelu))]))
-        self.conv_offset = self._offset_convs(3 * dim + 4, config.offset_dim)
+        mlp = Mlp(dim, config.mlp_ratio, config.gelu, execution.native)
+        self.mlp = nn.SequentialCell(OrderedDict([("1", mlp)]))
+        self.conv_offset = self._offset_convs(3 * dim + 4, config.offset_dim, execution)
         self.proj = nn.SequentialCell(OrderedDict([("1", Linear(inner, dim))]))
-        self.attend = SampledAttention(
-            inner, config.attention_heads, self.groups // 2, _SLOTS * self.taps
-        )
+
+    def _offset_convs(self, inputs: int, dim: int, how: Execution) -> nn.SequentialCell:
+        outputs = _SLOTS * self.groups * self.taps * 2
+        convs = [Conv(inputs, dim, 1, slope=0.1, how=how)]
+        convs += [self._between(dim, how) for _ in range(_OFFSET_CONVS - 2)]
+        convs += [Conv(dim, outputs, 1, zero=True)]
+        # even numbers: the authors count the activations between
+        return nn.SequentialCell(OrderedDict((str(2 * n), c) for n, c in enumerate(convs)))
+
+    def _between(self, dim: int, how: Execution) -> nn.Cell:
+        """An offset convolution that is neither the first nor the last."""
+        return Conv(dim, dim, 3, slope=0.1, how=how)
+
+
+class GuidedDeformableAttention(DeformableAttention):
+    """Align the previous clip's features to this clip: v + mlp(v), v the attended samples."""
+
+    def __init__(self, config: RVRTConfig, execution: Execution) -> None:
+        super().__init__(config, execution)
+        samples = _SLOTS * self.taps
+        self.attend = SampledAttention(self.inner, self.heads, self.groups // 2, samples)
 
     def recompute(self) -> None:
         """Compute it again in the backward pass, and the attention within once more by chunks."""
         super().recompute()
         self.attend.recompute()
-
-    def _offset_convs(self, inputs: int, dim: int) -> nn.SequentialCell:
-        outputs = _SLOTS * self.groups * self.taps * 2
-        convs = [Conv(inputs, dim, 1, slope=0.1)]
-        for _ in range(_OFFSET_CONVS - 2):
-            convs += [Conv(dim, dim, 3, slope=0.1, chunk_mb=self.chunk_mb)]
-        convs += [Conv(dim, outputs, 1, zero=True)]
-        # even numbers: the authors count the activations between
-        return nn.SequentialCell(OrderedDict((str(2 * n), c) for n, c in enumerate(convs)))
 
     def construct(
         self,
@@ -158,8 +169,8 @@ class GuidedDeformableAttention(nn.Cell):
             out += [self.attend(q[start:stop], k, v, w, *places[0], *places[1])]
             mean_y += [self._mean_offset(offsets[0][0], offsets[1][0])]
             mean_x += [self._mean_offset(offsets[0][1], offsets[1][1])]
-        aligned = self.proj(_join(out))
-        flows = _by_slot(flow_x + _join(mean_x), flow_y + _join(mean_y))
+        aligned = self.proj(join(out))
+        flows = _by_slot(flow_x + join(mean_x), flow_y + join(mean_y))
         return aligned + self.mlp(aligned), flows
 
     def _hidden(self, guide: tuple[Tensor, ...], frames: tuple[int, int, int]) -> Tensor:
@@ -219,7 +230,8 @@ def tanh(x: Tensor) -> Tensor:
     return half * 2.0 * ops.reciprocal(half * half + 1.0)
 
 
-def _join(parts: list[Tensor]) -> Tensor:
+def join(parts: list[Tensor]) -> Tensor:
+    """Rows of all parts, one after the other."""
     return parts[0] if len(parts) == 1 else ops.cat(tuple(parts), 0)
 
 

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 from mindspore.common.initializer import HeUniform, TruncatedNormal, Uniform, initializer
 
-from rvrt.models.rows import Shape, gather_rows, neighbours, with_zero_row
+from rvrt.config.network import Execution
+from rvrt.models.rows import Reals, Shape, as_constant, gather_rows, neighbours, with_zero_row
 
 
 def linear(x_RI: Tensor, weight_OI: Tensor, bias_O: Tensor) -> Tensor:
     """x W^T + b, in the dtype of x."""
     out = ops.MatMul(transpose_b=True)(x_RI, ops.cast(weight_OI, x_RI.dtype))
-    return ops.bias_add(out, ops.cast(bias_O, x_RI.dtype))
+    return out + ops.cast(bias_O, x_RI.dtype)
 
 
 class Linear(nn.Cell):
@@ -67,8 +69,8 @@ class _Correlate(nn.Cell):
         return rows, ops.transpose(grad, (0, 2, 1)), ops.zeros_like(table)
 
 
-class Conv(nn.Cell):
-    """A stride-1 convolution of frames kept as rows, zeros beyond the border, odd kernel.
+class ConvWeights(nn.Cell):
+    """A stride-1 convolution, zeros beyond the border, odd kernel: see `Conv` and `PlanesConv`.
 
     `video` gives the weight the official shape (O, I, 1, kh, kw) instead of (O, I, kh, kw).
     `slope` applies a LeakyReLU of that negative slope (0 for ReLU); None applies nothing.
@@ -83,7 +85,7 @@ class Conv(nn.Cell):
         video: bool = True,
         slope: float | None = None,
         zero: bool = False,
-        chunk_mb: int = 256,
+        how: Execution = Execution(),  # noqa: B008  frozen
     ) -> None:
         super().__init__()
         shape = (outputs, inputs, 1, kernel, kernel) if video else (outputs, inputs, kernel, kernel)
@@ -96,7 +98,20 @@ class Conv(nn.Cell):
         self.inputs, self.outputs, self.slope = inputs, outputs, slope
         self.kernel, self.taps = (kernel, kernel), kernel * kernel
         self.correlate = _Correlate(inputs, outputs, (kernel, kernel))
-        self.chunk_floats = chunk_mb * 2**18
+        self.chunk_floats = how.chunk_mb * 2**18
+        self.native = how.native
+        self.planes = ops.Conv2D(outputs, kernel, pad_mode="pad", pad=kernel // 2)
+
+    def on_planes(self, x_NIHW: Tensor, weight: Tensor) -> Tensor:
+        """The target's own convolution, without bias: (N, I, H, W) -> (N, O, H, W)."""
+        return self.planes(x_NIHW, weight.reshape(self.outputs, self.inputs, *self.kernel))
+
+    def _activated(self, x: Tensor) -> Tensor:
+        return x if self.slope is None else leaky_relu(x, self.slope, self.native)
+
+
+class Conv(ConvWeights):
+    """A convolution of frames kept as rows."""
 
     def construct(self, x_RI: Tensor, shape_NHW: Shape) -> Tensor:
         """(N*H*W, I) -> (N*H*W, O)."""
@@ -107,10 +122,11 @@ class Conv(nn.Cell):
         weight = ops.cast(weight, x.dtype)
         if self.taps == 1:
             out = ops.MatMul(transpose_b=True)(x, weight.reshape(self.outputs, self.inputs))
+        elif self.native:
+            out = to_rows(self.on_planes(to_planes(x, shape_NHW), weight))
         else:
             out = self._frames(x, weight.reshape(self.outputs, self.inputs, self.taps), shape_NHW)
-        out = ops.bias_add(out, ops.cast(bias, x.dtype))
-        return out if self.slope is None else leaky_relu(out, self.slope)
+        return self._activated(out + ops.cast(bias, x.dtype))
 
     def _frames(self, x: Tensor, weight: Tensor, shape_NHW: Shape) -> Tensor:
         """A few frames at a time, so that the gathered taps stay within the bound."""
@@ -127,6 +143,37 @@ class Conv(nn.Cell):
         return ops.cat(tuple(out), 0)
 
 
-def leaky_relu(x: Tensor, slope: float) -> Tensor:
+class PlanesConv(ConvWeights):
+    """A native convolution of planes, for a stack of them that never sees rows."""
+
+    def construct(self, x_NIHW: Tensor) -> Tensor:
+        """(N, I, H, W) -> (N, O, H, W)."""
+        out = self.on_planes(x_NIHW, ops.cast(self.weight, x_NIHW.dtype))
+        bias = ops.cast(self.bias, x_NIHW.dtype).reshape(1, -1, 1, 1)
+        return self._activated(out + bias)
+
+
+def to_rows(x_NCHW: Tensor) -> Tensor:
+    """Planes (N, C, H, W) to rows (N*H*W, C)."""
+    return ops.transpose(x_NCHW, (0, 2, 3, 1)).reshape(-1, x_NCHW.shape[1])
+
+
+def to_planes(x_PC: Tensor, shape_NHW: Shape) -> Tensor:
+    """Rows (N*H*W, C) to planes (N, C, H, W)."""
+    return ops.transpose(x_PC.reshape(*shape_NHW, -1), (0, 3, 1, 2))
+
+
+def _plan_slope(slope: float) -> Reals:
+    return np.array([slope], np.float32)
+
+
+_slope = as_constant(_plan_slope)
+
+
+def leaky_relu(x: Tensor, slope: float, native: bool = False) -> Tensor:
     """max(x, slope * x), for slopes below 1."""
-    return ops.relu(x) if slope == 0 else ops.maximum(x, x * slope)
+    if slope == 0:
+        return ops.relu(x)
+    if native:
+        return ops.prelu(x, ops.cast(_slope(slope), x.dtype))
+    return ops.maximum(x, x * slope)

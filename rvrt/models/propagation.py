@@ -9,7 +9,7 @@ import numpy as np
 from mindspore import Tensor, ops
 
 from rvrt.models.flow_warp import warp
-from rvrt.models.rows import Table, as_constant, flip_clips, gather_rows
+from rvrt.models.rows import Shape, Table, as_constant, flip_clips, gather_rows
 
 Clips = list[Tensor]
 # Where the frames of a clip lie in the clip before: maps (R, 2) of (dx, dy) in pixels to the same
@@ -88,6 +88,7 @@ def compose_flows(
     flow_R2: Tensor,
     shape_BTHW: tuple[int, int, int, int],
     backward: bool,
+    warp: Callable[[Tensor, Tensor, Shape], Tensor] = warp,
 ) -> list[Flow]:
     """Flows from each clip to the one before it in a branch's order.
 

@@ -12,12 +12,15 @@ from rvrt.models.linear import Conv, Linear
 from rvrt.models.window_attention import VideoShape, Window, WindowAttention
 
 
-def gelu(x: Tensor, kind: str) -> Tensor:
+def gelu(x: Tensor, kind: str, native: bool = False) -> Tensor:
     """The Gaussian error linear unit, exact ("erf") or by its tanh approximation.
 
     0.5 * (1 + tanh(u)) is sigmoid(2u), which MindSpore computes more closely on a CPU (its tanh is
     off by 1e-4 near 5).
     """
+    if kind == "erf" and native:
+        half = x * 0.5
+        return ops.addcmul(half, half, ops.erf(x * math.sqrt(0.5)))
     if kind == "erf":
         return x * 0.5 * (ops.erf(x * math.sqrt(0.5)) + 1.0)
     slope = 2 * math.sqrt(2 / math.pi)
@@ -36,27 +39,30 @@ class RowNorm(nn.LayerNorm):
 class Mlp(nn.Cell):
     """Two fully connected layers with a GELU between, on rows."""
 
-    def __init__(self, dim: int, ratio: int, kind: str) -> None:
+    def __init__(self, dim: int, ratio: int, kind: str, native: bool = False) -> None:
         super().__init__()
+        self.native = native
         self.fc1 = Linear(dim, ratio * dim)
         self.fc2 = Linear(ratio * dim, dim)
         self.kind = kind
 
     def construct(self, x_RC: Tensor) -> Tensor:
         """(R, C) -> (R, C)."""
-        return self.fc2(gelu(self.fc1(x_RC), self.kind))
+        return self.fc2(gelu(self.fc1(x_RC), self.kind, self.native))
 
 
 class SwinLayer(nn.Cell):
     """x + attention(norm(x)), then x + mlp(norm(x))."""
 
-    def __init__(self, config: SkeletonConfig, window: Window, heads: int, shifted: bool) -> None:
+    def __init__(
+        self, config: SkeletonConfig, window: Window, heads: int, shifted: bool, native: bool
+    ) -> None:
         super().__init__()
         dim, eps = config.embed_dim, config.layer_norm_eps
         self.norm1 = RowNorm((dim,), epsilon=eps)
-        self.attn = WindowAttention(dim, window, heads, shifted, config.relative_position)
+        self.attn = WindowAttention(dim, window, heads, shifted, config.relative_position, native)
         self.norm2 = RowNorm((dim,), epsilon=eps)
-        self.mlp = Mlp(dim, config.mlp_ratio, config.gelu)
+        self.mlp = Mlp(dim, config.mlp_ratio, config.gelu, native)
 
     def construct(self, x_RC: Tensor, shape_BTHW: VideoShape) -> Tensor:
         """(R, C) -> (R, C)."""
@@ -67,10 +73,12 @@ class SwinLayer(nn.Cell):
 class SwinGroup(nn.Cell):
     """`depth` Swin layers, every second one with shifted windows."""
 
-    def __init__(self, config: SkeletonConfig, window: Window, heads: int, depth: int) -> None:
+    def __init__(
+        self, config: SkeletonConfig, window: Window, heads: int, depth: int, native: bool
+    ) -> None:
         super().__init__()
         self.blocks = nn.CellList(
-            [SwinLayer(config, window, heads, shifted=i % 2 == 1) for i in range(depth)]
+            [SwinLayer(config, window, heads, i % 2 == 1, native) for i in range(depth)]
         )
 
     def construct(self, x_RC: Tensor, shape_BTHW: VideoShape) -> Tensor:
@@ -83,9 +91,11 @@ class SwinGroup(nn.Cell):
 class RSTB(nn.Cell):
     """x + linear(group of Swin layers)."""
 
-    def __init__(self, config: SkeletonConfig, window: Window, heads: int, depth: int) -> None:
+    def __init__(
+        self, config: SkeletonConfig, window: Window, heads: int, depth: int, native: bool
+    ) -> None:
         super().__init__()
-        self.residual_group = SwinGroup(config, window, heads, depth)
+        self.residual_group = SwinGroup(config, window, heads, depth, native)
         self.linear = Linear(config.embed_dim, config.embed_dim)
 
     def construct(self, x_RC: Tensor, shape_BTHW: VideoShape) -> Tensor:
@@ -108,7 +118,7 @@ class RSTBWithInputConv(nn.Cell):
         depth = config.window_size[0] if part == 1 else 1
         window = (depth, *config.window_size[1:])
         blocks = [
-            RSTB(config, window, config.num_heads[part], config.depths[part])
+            RSTB(config, window, config.num_heads[part], config.depths[part], execution.native)
             for _ in range(config.num_blocks[part])
         ]
         if execution.compile_blocks:
@@ -118,7 +128,7 @@ class RSTBWithInputConv(nn.Cell):
         self.main = nn.SequentialCell(
             OrderedDict(
                 [
-                    ("1", Conv(inputs, dim, 3, chunk_mb=execution.chunk_mb)),
+                    ("1", Conv(inputs, dim, 3, how=execution)),
                     ("3", RowNorm((dim,), epsilon=eps)),
                     ("5", nn.SequentialCell(*blocks)),
                     ("7", RowNorm((dim,), epsilon=eps)),

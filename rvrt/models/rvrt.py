@@ -8,6 +8,7 @@ from mindspore import Tensor, nn, ops
 from rvrt.config.network import Execution, RVRTConfig
 from rvrt.models.deform_attention import GuidedDeformableAttention, check_size
 from rvrt.models.flow_warp import warp_clip
+from rvrt.models.grid_attention import GridDeformableAttention
 from rvrt.models.propagation import Flow, compose_flows
 from rvrt.models.rows import Shape
 from rvrt.models.skeleton import Flows, Skeleton
@@ -21,29 +22,34 @@ class RVRT(Skeleton):
     """
 
     def __init__(self, config: RVRTConfig, execution: Execution) -> None:
-        super().__init__(config, execution, GuidedDeformableAttention)
+        align = GridDeformableAttention if execution.native else GuidedDeformableAttention
+        super().__init__(config, execution, align)
         self.groups = config.deformable_groups
-        self.spynet = SpyNet(execution.chunk_mb)
+        self.spynet = SpyNet(execution)
 
     def _flows(
         self,
         x_BTCHW: Tensor,
         given: Flows | None,
+        mirrored: bool | None,
     ) -> tuple[list[Flow], list[Flow]]:
         batch, frames, _, h, w = x_BTCHW.shape
         check_size(batch, h, w, self.groups)
-        forward, backward = self.optical_flows(x_BTCHW) if given is None else given
+        forward, backward = self.optical_flows(x_BTCHW, mirrored) if given is None else given
         shape = (batch, frames, h, w)
-        return compose_flows(forward, shape, False), compose_flows(backward, shape, True)
+        return (
+            compose_flows(forward, shape, False, self.spynet.warp),
+            compose_flows(backward, shape, True, self.spynet.warp),
+        )
 
-    def optical_flows(self, x: Tensor) -> Flows:
+    def optical_flows(self, x: Tensor, mirrored: bool | None = None) -> Flows:
         """Flow from each frame but the first to the one before, and from each but the last to the
-        next: rows (B*(T-1)*H*W, 2) of (dx, dy), twice.
+        next: rows (B*(T-1)*H*W, 2) of (dx, dy), twice. `mirrored` is as `construct` takes it.
         """
         batch, frames, _, h, w = x.shape
         earlier, later = (part.reshape(-1, 3, h, w) for part in (x[:, :-1], x[:, 1:]))
         backward = self.spynet(earlier, later)
-        if self._mirrored(x):
+        if self._mirrored(x) if mirrored is None else mirrored:
             maps = backward.reshape(batch, frames - 1, -1)
             forward = ops.flip(maps, (1,)).reshape(-1, 2)
         else:
@@ -70,6 +76,9 @@ class RVRT(Skeleton):
     ) -> tuple[Tensor, Flow]:
         batch, h, w = shape_BHW
         same, other = flow
-        warped = warp_clip(v_RC, same, other, (2 * batch, h, w))
-        aligned, improved = cell(q_RC, k_RC, v_RC, *warped, same, other, shape_BHW)
+        if self.execution.native:
+            aligned, improved = cell(q_RC, k_RC, v_RC, same, other, shape_BHW)
+        else:
+            warped = warp_clip(v_RC, same, other, (2 * batch, h, w))
+            aligned, improved = cell(q_RC, k_RC, v_RC, *warped, same, other, shape_BHW)
         return aligned, improved

@@ -24,6 +24,7 @@ class RVRTLight(Skeleton):
         self,
         x_BTCHW: Tensor,
         given: Flows | None,
+        mirrored: bool | None,
     ) -> tuple[list[Flow], list[Flow]]:
         steps: list[Flow] = [()] * (x_BTCHW.shape[1] // 2 - 1)
         return steps, steps

@@ -8,6 +8,7 @@ import mindspore as ms
 from mindspore import Tensor, nn, ops
 
 from rvrt.config.network import Execution, NetworkConfig, SkeletonConfig
+from rvrt.models import grids
 from rvrt.models.flow_warp import resize
 from rvrt.models.linear import Conv
 from rvrt.models.propagation import BRANCHES, Branch, Clips, Flow, propagate
@@ -43,6 +44,23 @@ def check_input(x_BTCHW: Tensor, config: NetworkConfig) -> None:
         )
 
 
+def split_clips(x_RC: Tensor, batch: int, size: int) -> Clips:
+    """Rows of (B, `size`) clips as a list of `size`, each of B clips."""
+    if size == 1:
+        return [x_RC]
+    clips = x_RC.reshape(batch, size, -1, x_RC.shape[1])
+    return [clips[:, i].reshape(-1, x_RC.shape[1]) for i in range(size)]
+
+
+def join_clips(clips: Clips, batch: int) -> Tensor:
+    """The inverse of `split_clips`."""
+    if len(clips) == 1:
+        return clips[0]
+    channels = clips[0].shape[1]
+    apart = tuple(x.reshape(batch, -1, channels) for x in clips)
+    return ops.stack(apart, 1).reshape(-1, channels)
+
+
 class Skeleton(nn.Cell):
     """Feature extraction, four branches, reconstruction, upsampling.
 
@@ -52,7 +70,8 @@ class Skeleton(nn.Cell):
     def __init__(self, config: SkeletonConfig, execution: Execution, align: type[nn.Cell]) -> None:
         super().__init__()
         self.config, self.execution = config, execution
-        dim, mb = config.embed_dim, execution.chunk_mb
+        dim, native = config.embed_dim, execution.native
+        self.resize = grids.resize if native else resize
         self.dtype = getattr(ms, execution.dtype)
         self.feat_extract = RSTBWithInputConv(config, execution, 3, part=0)
         self.backbone = nn.CellDict(
@@ -67,10 +86,10 @@ class Skeleton(nn.Cell):
         inputs = (1 + len(BRANCHES)) * dim
         self.reconstruction = RSTBWithInputConv(config, execution, inputs, part=2)
         self.conv_before_upsampler = nn.SequentialCell(
-            OrderedDict([("0", Conv(dim, config.upsample_dim, 1, slope=0.1))])
+            OrderedDict([("0", Conv(dim, config.upsample_dim, 1, slope=0.1, how=execution))])
         )
-        self.upsampler = Upsampler(config.upsample_dim, config.upscale, mb)
-        self.conv_last = Conv(config.upsample_dim, 3, 3, chunk_mb=mb)
+        self.upsampler = Upsampler(config.upsample_dim, config.upscale, execution)
+        self.conv_last = Conv(config.upsample_dim, 3, 3, how=execution)
         for parameter in self.conv_last.get_parameters():  # begin near the bilinear enlargement
             parameter.set_data(parameter * _FIRST_DETAIL)
         self._recompute(execution.recompute)
@@ -91,10 +110,11 @@ class Skeleton(nn.Cell):
         self,
         x_BTCHW: Tensor,
         given: Flows | None,
+        mirrored: bool | None,
     ) -> tuple[list[Flow], list[Flow]]:
         """What the forward and what the backward branches follow, step by step of each: T/2-1.
 
-        `given` takes the place of optical flow that would be computed, see `construct`.
+        `given` and `mirrored` are as `construct` takes them.
         """
         raise NotImplementedError
 
@@ -111,17 +131,28 @@ class Skeleton(nn.Cell):
         given as `align`; returns them and the flow as the alignment has improved it."""
         raise NotImplementedError
 
-    def construct(self, x_BTCHW: Tensor, flows: Flows | None = None) -> Tensor:
+    def construct(
+        self, x_BTCHW: Tensor, flows: Flows | None = None, mirrored: bool | None = None
+    ) -> Tensor:
         """(B, T, 3, H, W) float32 in 0..1 -> (B, T, 3, s*H, s*W) float32.
 
         `flows` takes the place of RVRT's own optical flow: as `RVRT.optical_flows` gives them.
+        `mirrored` says whether frame i equals frame T-1-i, so that half the flows come for nothing;
+        None: the frames are looked at, which a compiled whole graph cannot do.
         """
         check_input(x_BTCHW, self.config)
         batch, frames, _, h, w = x_BTCHW.shape
         clip = (batch, 2, h, w)
-        inputs = [x_BTCHW[:, t : t + 2].reshape(-1, 3, h, w) for t in range(0, frames, 2)]
-        features = [[self.feat_extract(self._rows(x), clip) for x in inputs]]
-        forward, backward = self._flows(x_BTCHW, flows)
+        # Where clips do not depend on each other, a card takes all at once, a CPU one by one.
+        size = frames // 2 if self.execution.native else 1
+        starts, together = range(0, frames // 2, size), (batch * size, 2, h, w)
+        inputs = [x_BTCHW[:, 2 * i : 2 * (i + size)].reshape(-1, 3, h, w) for i in starts]
+        shallow: Clips = []
+        for x in inputs:
+            rows = self.feat_extract(self._rows(x), together)
+            shallow = [*shallow, *split_clips(rows, batch, size)]
+        features = [shallow]
+        forward, backward = self._flows(x_BTCHW, flows, mirrored)
         for branch in BRANCHES:
             past = backward if branch.backward else forward
             clips, updated = self._branch(branch, features, past, clip)
@@ -133,10 +164,12 @@ class Skeleton(nn.Cell):
             else:
                 forward = updated
         out: Clips = []
-        for i, x in enumerate(inputs):
-            rows = ops.cat(tuple(clips[i] for clips in features), 1)
-            out = [*out, self._upsample(self.reconstruction(rows, clip), x, clip)]
-        return ops.cat(tuple(out), 1)
+        for i, x in zip(starts, inputs, strict=True):
+            parts = tuple(join_clips(clips[i : i + size], batch) for clips in features)
+            rows = self.reconstruction(ops.cat(parts, 1), together)
+            restored = self._upsample(rows, x, together)
+            out = [*out, restored.reshape(batch, 2 * size, *restored.shape[2:])]
+        return out[0] if len(out) == 1 else ops.cat(tuple(out), 1)
 
     def _rows(self, x_NCHW: Tensor) -> Tensor:
         rows = ops.transpose(x_NCHW, (0, 2, 3, 1)).reshape(-1, x_NCHW.shape[1])
@@ -163,5 +196,5 @@ class Skeleton(nn.Cell):
         x = self.conv_before_upsampler[0](x, (n, h, w))
         x = self.conv_last(self.upsampler(x, (n, h, w)), (n, s * h, s * w))
         x = ops.transpose(ops.cast(x, ms.float32).reshape(n, s * h, s * w, 3), (0, 3, 1, 2))
-        base = resize(lq.reshape(n * 3, h, w), s * h, s * w).reshape(x.shape)
+        base = self.resize(lq.reshape(n * 3, h, w), s * h, s * w).reshape(x.shape)
         return (x + base).reshape(batch, 2, 3, s * h, s * w)

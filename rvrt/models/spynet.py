@@ -8,8 +8,10 @@ from itertools import pairwise
 import numpy as np
 from mindspore import Tensor, nn, ops
 
+from rvrt.config.network import Execution
+from rvrt.models import grids
 from rvrt.models.flow_warp import resize, warp
-from rvrt.models.linear import Conv
+from rvrt.models.linear import Conv, to_planes, to_rows
 from rvrt.models.rows import Reals, as_constant
 
 LEVELS = 6
@@ -33,11 +35,11 @@ _std = as_constant(_plan_std)
 class FlowUpdate(nn.Cell):
     """Five 7x7 convolutions of (reference, warped frame, flow) to a change of flow."""
 
-    def __init__(self, chunk_mb: int) -> None:
+    def __init__(self, how: Execution) -> None:
         super().__init__()
         last = len(_CHANNELS) - 2
         convs = [
-            Conv(i, o, 7, video=False, slope=None if n == last else 0.0, chunk_mb=chunk_mb)
+            Conv(i, o, 7, video=False, slope=None if n == last else 0.0, how=how)
             for n, (i, o) in enumerate(pairwise(_CHANNELS))
         ]
         # even numbers: the authors count the ReLUs between
@@ -52,29 +54,13 @@ class FlowUpdate(nn.Cell):
         return x_P8
 
 
-def to_rows(x_NCHW: Tensor) -> Tensor:
-    """Planes (N, C, H, W) to rows (N*H*W, C)."""
-    return ops.transpose(x_NCHW, (0, 2, 3, 1)).reshape(-1, x_NCHW.shape[1])
-
-
-def to_planes(x_PC: Tensor, shape_NHW: tuple[int, int, int]) -> Tensor:
-    """Rows (N*H*W, C) to planes (N, C, H, W)."""
-    n, h, w = shape_NHW
-    return ops.transpose(x_PC.reshape(n, h, w, -1), (0, 3, 1, 2))
-
-
-def _resize_planes(x_NCHW: Tensor, h: int, w: int, align_corners: bool) -> Tensor:
-    n, c, height, width = x_NCHW.shape
-    out = resize(x_NCHW.reshape(n * c, height, width), h, w, align_corners)
-    return out.reshape(n, c, h, w)
-
-
 class SpyNet(nn.Cell):
     """Flow from `ref` to `supp`: supp sampled at (x + u, y + v) looks like ref."""
 
-    def __init__(self, chunk_mb: int = 256) -> None:
+    def __init__(self, how: Execution = Execution()) -> None:  # noqa: B008  frozen
         super().__init__()
-        self.basic_module = nn.CellList([FlowUpdate(chunk_mb) for _ in range(LEVELS)])
+        self.warp, self.resize = (grids.warp, grids.resize) if how.native else (warp, resize)
+        self.basic_module = nn.CellList([FlowUpdate(how) for _ in range(LEVELS)])
         self.halve = nn.AvgPool2d(2, 2)
 
     def construct(self, ref_N3HW: Tensor, supp_N3HW: Tensor) -> Tensor:
@@ -83,16 +69,21 @@ class SpyNet(nn.Cell):
         h32, w32 = (-(-side // _MULTIPLE) * _MULTIPLE for side in (h, w))
         ref, supp = self._pyramid(ref_N3HW, h32, w32), self._pyramid(supp_N3HW, h32, w32)
         flow = self._levels(ref, supp)[-1]
-        flow = _resize_planes(flow, h, w, False)
+        flow = self._resize_planes(flow, h, w, False)
         u, v = flow[:, 0].reshape(-1, 1), flow[:, 1].reshape(-1, 1)
         return ops.cat((u * (w / w32), v * (h / h32)), 1)
 
     def _pyramid(self, x: Tensor, h: int, w: int) -> list[Tensor]:
         """Normalised frames from the coarsest level to the finest."""
-        levels = [(_resize_planes(x, h, w, False) - _mean()) / _std()]
+        levels = [(self._resize_planes(x, h, w, False) - _mean()) / _std()]
         for _ in range(LEVELS - 1):
             levels = [self.halve(levels[0]), *levels]
         return levels
+
+    def _resize_planes(self, x_NCHW: Tensor, h: int, w: int, align_corners: bool) -> Tensor:
+        n, c, height, width = x_NCHW.shape
+        out = self.resize(x_NCHW.reshape(n * c, height, width), h, w, align_corners)
+        return out.reshape(n, c, h, w)
 
     def _levels(self, ref: list[Tensor], supp: list[Tensor]) -> list[Tensor]:
         """Flow (N, 2, h, w) after each level, coarsest first."""
@@ -102,9 +93,9 @@ class SpyNet(nn.Cell):
             if level == 0:
                 flow = ops.zeros((n, 2, h, w), ref[0].dtype)
             else:
-                flow = _resize_planes(flows[-1], h, w, True) * 2.0
+                flow = self._resize_planes(flows[-1], h, w, True) * 2.0
             rows = to_rows(flow)
-            warped = warp(to_rows(supp[level]), rows, (n, h, w), border=True)
+            warped = self.warp(to_rows(supp[level]), rows, (n, h, w), border=True)
             inputs = ops.cat((to_rows(ref[level]), warped, rows), 1)
             rows = rows + self.basic_module[level](inputs, (n, h, w))
             flows = [*flows, to_planes(rows, (n, h, w))]

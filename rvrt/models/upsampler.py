@@ -9,6 +9,7 @@ from collections import OrderedDict
 import numpy as np
 from mindspore import Tensor, nn, ops
 
+from rvrt.config.network import Execution
 from rvrt.models.linear import Conv
 from rvrt.models.rows import Shape, Table, as_constant, gather_rows
 
@@ -35,8 +36,8 @@ class ShuffleConv(Conv):
     The weight's rows are put in an order that leaves the shuffle one gather of half rows.
     """
 
-    def __init__(self, dim: int, chunk_mb: int) -> None:
-        super().__init__(dim, 4 * dim, 3, slope=0.1, chunk_mb=chunk_mb)
+    def __init__(self, dim: int, how: Execution) -> None:
+        super().__init__(dim, 4 * dim, 3, slope=0.1, how=how)
         self.dim = dim
 
     def construct(self, x_RC: Tensor, shape_NHW: Shape) -> Tensor:
@@ -51,11 +52,11 @@ class ShuffleConv(Conv):
 class Upsampler(nn.SequentialCell):
     """Features (N*H*W, C) to (N*sH*sW, C), s a power of two."""
 
-    def __init__(self, dim: int, scale: int, chunk_mb: int) -> None:
+    def __init__(self, dim: int, scale: int, how: Execution) -> None:
         doublings = scale.bit_length() - 1
-        layers = [(str(5 * i), ShuffleConv(dim, chunk_mb)) for i in range(doublings)]
+        layers = [(str(5 * i), ShuffleConv(dim, how)) for i in range(doublings)]
         # fives: the authors count two transposes, the shuffle and the activation
-        layers += [(str(5 * doublings), Conv(dim, dim, 3, chunk_mb=chunk_mb))]
+        layers += [(str(5 * doublings), Conv(dim, dim, 3, how=how))]
         super().__init__(OrderedDict(layers))
 
     def construct(self, x_RC: Tensor, shape_NHW: Shape) -> Tensor:

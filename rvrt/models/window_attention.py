@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
+import mindspore as ms
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 from mindspore.common.initializer import TruncatedNormal, initializer
@@ -138,6 +139,16 @@ def plan_bias_index(window: Window, size: Window) -> Table:
     return plan_position_index(window)[:n, :n].reshape(-1).astype(np.int32)
 
 
+def is_padded(size: Window, window: Window) -> bool:
+    """Whether windows reach beyond a map of `size`."""
+    return any(s % w for s, w in zip(size, fit_window(size, window), strict=True))
+
+
+def _plan_scale(scale: float) -> Reals:
+    return np.array([scale], np.float32)
+
+
+_scale = as_constant(_plan_scale)
 _split = as_constant(plan_split)
 _merge = as_constant(plan_merge)
 _kinds = as_constant(plan_kinds)
@@ -149,9 +160,16 @@ class WindowAttention(nn.Cell):
     """Multi-head self-attention in windows of rows (R, C) of a (B, T, H, W) video."""
 
     def __init__(
-        self, dim: int, window: Window, heads: int, shifted: bool, relative_position: bool
+        self,
+        dim: int,
+        window: Window,
+        heads: int,
+        shifted: bool,
+        relative_position: bool,
+        native: bool = False,
     ) -> None:
         super().__init__()
+        self.native = native
         self.dim, self.window, self.heads, self.shifted = dim, window, heads, shifted
         self.scale = (dim // heads) ** -0.5
         self.relative_position = relative_position
@@ -169,26 +187,32 @@ class WindowAttention(nn.Cell):
         """(R, C) -> (R, C)."""
         key = (shape_BTHW, self.window, self.shifted, self.heads)
         qkv = linear(x_RC, self.qkv_self.weight, self.qkv_self.bias)
-        bias_row = ops.cast(self.qkv_self.bias, qkv.dtype).reshape(1, -1)
-        heads_RD = ops.cat((qkv, bias_row), 0).reshape(-1, self.dim // self.heads)
+        if is_padded(shape_BTHW[1:], self.window):
+            bias_row = ops.cast(self.qkv_self.bias, qkv.dtype).reshape(1, -1)
+            qkv = ops.cat((qkv, bias_row), 0)
+        heads_RD = qkv.reshape(-1, self.dim // self.heads)
         q, k, v = (gather_rows(heads_RD, _split(*key, part)) for part in (0, 1, 2))
-        score = self.scores(q * self.scale, k)
-        score = self._biased(ops.cast(score, self.proj.weight.dtype), shape_BTHW)
+        score = self._scores(q, k, shape_BTHW)
         weight = ops.cast(ops.softmax(score, -1), qkv.dtype)
         out = self.mix(weight, v)
         rows = gather_rows(out.reshape(-1, self.dim // self.heads), _merge(*key))
         return self.proj(rows.reshape(-1, self.dim))
 
-    def _biased(self, score: Tensor, shape_BTHW: VideoShape) -> Tensor:
-        """Position bias and mask added; score is (B*S*h, N, N)."""
-        size = shape_BTHW[1:]
-        masks = _masks(size, self.window, self.shifted)
-        if self.relative_position:
-            bias = gather_rows(self.relative_position_bias_table, _bias_index(self.window, size))
-            masks = ops.transpose(bias, (1, 0)).expand_dims(0) + masks
-        elif not self.shifted:
-            return score
-        else:
-            masks = ops.tile(masks, (1, self.heads, 1))
+    def _scores(self, q: Tensor, k: Tensor, shape_BTHW: VideoShape) -> Tensor:
+        """Scaled products with position bias and mask added: (B*S*h, N, N) float32."""
+        if not (self.relative_position or self.shifted):
+            return ops.cast(self.scores(q * self.scale, k), ms.float32)
+        n = q.shape[1]
         kinds = _kinds(shape_BTHW, self.window, self.shifted, self.heads)
-        return score + gather_rows(masks.reshape(-1, *score.shape[1:]), kinds)
+        bias = gather_rows(self._biases(shape_BTHW[1:]).reshape(-1, n, n), kinds)
+        if self.native and q.dtype == ms.float32:  # float16 might not hold an unscaled product
+            return ops.addcmul(bias, self.scores(q, k), _scale(self.scale))
+        return ops.cast(self.scores(q * self.scale, k), ms.float32) + bias
+
+    def _biases(self, size: Window) -> Tensor:
+        """Position bias and mask by kind of window: (M, h, N*N)."""
+        masks = _masks(size, self.window, self.shifted)
+        if not self.relative_position:
+            return ops.tile(masks, (1, self.heads, 1))
+        bias = gather_rows(self.relative_position_bias_table, _bias_index(self.window, size))
+        return ops.transpose(bias, (1, 0)).expand_dims(0) + masks

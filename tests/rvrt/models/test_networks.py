@@ -32,10 +32,11 @@ def models():
         ("rvrt-light-debug", "model_light"),
     ],
 )
-def test_output_golden(golden, debug_model, preset, file):
+@pytest.mark.parametrize("native", [False, True])
+def test_output_golden(golden, debug_model, preset, file, native):
     data = golden(file)
     x = Tensor(data["input"].astype(np.float32) / np.float32(255))
-    out = debug_model(preset)(x).asnumpy()
+    out = debug_model(preset, native=native)(x).asnumpy()
     assert np.abs(out[..., ::5, ::5] - data["output_s5"]).max() < 5e-6
     assert np.abs(out[0, 2] - data["output_frame2"]).max() < 5e-6
 
@@ -58,7 +59,7 @@ def test_inner_features_golden(golden, debug_model):
 
 
 @pytest.mark.parametrize(
-    "how", [{"compile_blocks": True}, {"recompute": ("all",)}, {"chunk_mb": 1}]
+    "how", [{"compile_blocks": True}, {"recompute": ("all",)}, {"chunk_mb": 1}, {"native": True}]
 )
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_way_of_running_gives_the_same(models, preset, how):
@@ -341,5 +342,5 @@ def test_one_whole_graph_gives_the_same(models, preset):
     x = clip(4, 33, 34)
     whole = build_network(config, Execution(whole_graph=True))
     ms.load_param_into_net(whole, models[preset].parameters_dict())
-    compiled = device.compile_graph(whole)
+    compiled = device.compiled(whole)
     assert np.abs(compiled(x).asnumpy() - models[preset](x).asnumpy()).max() < 5e-6

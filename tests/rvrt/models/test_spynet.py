@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from mindspore import Tensor
 
+from rvrt.config.network import Execution
 from rvrt.models.spynet import SpyNet, to_planes
 from tests.rvrt.conftest import from_rows
 
@@ -25,7 +26,7 @@ def test_flow_golden(golden, net, suffix, size):
 def test_smaller_pieces_give_the_same_flow(golden, load, net):
     data = golden("spynet")
     pair = frames(data, "ref"), frames(data, "supp")
-    pieces = load(SpyNet(chunk_mb=1), "spynet.")
+    pieces = load(SpyNet(Execution(chunk_mb=1)), "spynet.")
     assert np.abs(pieces(*pair).asnumpy() - net(*pair).asnumpy()).max() < 1e-6
 
 

@@ -1,0 +1,51 @@
+"""Networks run on a GPU as far as the host goes, and ask little of it; see tests/pretend_gpu."""
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests.pretend_gpu import generate
+from tests.rvrt.conftest import ROOT
+
+pytestmark = pytest.mark.slow  # each compiles a graph
+
+
+@pytest.fixture(scope="session")
+def pretend_gpu(tmp_path_factory):
+    """Runs Python on the pretend GPU; what it prints."""
+    if why := generate.missing():
+        pytest.skip(f"no pretend GPU: {why}")
+    folder = tmp_path_factory.mktemp("pretend_gpu")
+    generate.build(folder)
+    environment = generate.environment(folder, dict(os.environ))
+
+    def run(*arguments):
+        command = [sys.executable, *map(str, arguments)]
+        done = subprocess.run(
+            command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=600
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+        return done.stdout
+
+    return run
+
+
+def measured(pretend_gpu, *arguments):
+    """What the third call asked for: {"launches": 2490, ...}; the first compiles."""
+    printed = pretend_gpu("-m", "tests.pretend_gpu.measure", *arguments)
+    last = [line for line in printed.splitlines() if line.startswith("call ")][-1]
+    return {
+        name: int(number) for number, name in re.findall(r"(\d+) (launches|uploads|waits)", last)
+    }
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("preset", ["rvrt-debug", "rvrt-light-debug"])
+def test_a_forward_asks_little(pretend_gpu, preset, dtype):
+    found = measured(pretend_gpu, preset, "fwd", "1x6x3x40x48", "--dtype", dtype)
+    assert found["waits"] <= 5
+    assert found["uploads"] <= 150
+    assert found["launches"] <= 3300
