@@ -93,7 +93,7 @@ class WindowedNetwork:
     """
 
     def __init__(self, cell: nn.Cell, flow_pixels: float = math.inf) -> None:
-        self._cell = cell
+        self._cell, self._call = cell, device.compiled(cell)
         self._flow_pixels = flow_pixels
         self._clip: Picture | None = None
         self._flows: tuple[Picture, Picture]
@@ -111,16 +111,17 @@ class WindowedNetwork:
     def _run(self, window: Picture, *flows: Picture) -> Picture:
         given = tuple(ms.Tensor(np.ascontiguousarray(maps).reshape(-1, 2)) for maps in flows)
         inputs = (ms.Tensor(window[None]), given) if given else (ms.Tensor(window[None]),)
-        restored: Picture = self._cell(*inputs).asnumpy()[0]
+        restored: Picture = self._call(*inputs).asnumpy()[0]
         return restored
 
 
 def whole_flows(cell: nn.Cell, clip: Picture) -> tuple[Picture, Picture]:
     """`optical_flows` of a clip, one pair of frames at a time: (T-1, H, W, 2), twice."""
     shape = (len(clip) - 1, *clip.shape[2:], 2)
+    flows_of = device.compiled(cell, "optical_flows")
     flows = np.empty(shape, np.float32), np.empty(shape, np.float32)
     for index in range(len(clip) - 1):
         pair = ms.Tensor(clip[None, index : index + 2])
-        for maps, rows in zip(flows, cell.optical_flows(pair), strict=True):
+        for maps, rows in zip(flows, flows_of(pair), strict=True):
             maps[index] = rows.asnumpy().reshape(shape[1:])
     return flows

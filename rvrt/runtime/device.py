@@ -7,6 +7,7 @@ import os
 import resource
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import mindspore as ms
 from mindspore import ops
@@ -135,15 +136,20 @@ def peak_memory() -> int:
     return int(ms.runtime.max_memory_allocated())
 
 
-def compiled(network: ms.nn.Cell) -> Callable[..., ms.Tensor]:
-    """`network` as its execution wants it called: as one compiled graph, or as it is.
+def compiled(network: ms.nn.Cell, method: str = "construct") -> Callable[..., Any]:
+    """A network, or a method of it, as its execution wants it called: as one graph, or as it is.
 
     The first call of each shape compiles, on a card for some 30 seconds at the published size. On a
     CPU a whole graph takes 3 to 5 times the memory: for debug sizes.
     """
-    if not network.execution.whole_graph:
-        as_it_is: Callable[..., ms.Tensor] = network
-        return as_it_is
-    ms.set_recursion_limit(10_000)  # the unrolled branches nest deeper than the default of 1,000
-    run: Callable[..., ms.Tensor] = ms.jit(network.construct)
-    return run
+    run: Callable[..., Any] = network if method == "construct" else getattr(network, method)
+    if not getattr(network, "execution", Execution()).whole_graph:  # a user's own may have none
+        return run
+    allow_deep_graphs()
+    graph: Callable[..., Any] = ms.jit(getattr(network, method))
+    return graph
+
+
+def allow_deep_graphs() -> None:
+    """Let MindSpore compile a whole network, whose unrolled branches nest deeper than its limit."""
+    ms.set_recursion_limit(20_000)

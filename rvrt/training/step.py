@@ -11,7 +11,9 @@ import mindspore as ms
 from mindspore import Parameter, Tensor, nn, ops
 from numpy.typing import NDArray
 
+from rvrt.config.network import Execution
 from rvrt.config.training import LoopConfig
+from rvrt.runtime import device
 from rvrt.training.losses import Loss
 from rvrt.training.optimiser import Optimiser
 from rvrt.weights.checkpoint import Arrays, require_match
@@ -55,6 +57,17 @@ class StepResult:
     skipped: bool
 
 
+def _as_one_graph(run: Callable[..., Any]) -> Callable[..., Any]:
+    device.allow_deep_graphs()
+
+    @ms.jit
+    def graph(lq: Tensor, gt: Tensor, scale: Tensor) -> Any:
+        return run(lq, gt, scale)
+
+    whole: Callable[..., Any] = graph
+    return whole
+
+
 class TrainStep:
     """A network and what changes its weights; everything that a resumed run needs of them.
 
@@ -79,6 +92,7 @@ class TrainStep:
     ) -> None:
         self._network, self._loss, self._optimiser = network, loss, optimiser
         self._loop, self._average = loop, average
+        self._whole_graph = getattr(network, "execution", Execution()).whole_graph
         self._ema = [] if average_network is None else list(average_network.get_parameters())
         for mean, weight in zip(self._ema, network.get_parameters(), strict=False):
             ops.assign(mean, weight)
@@ -161,7 +175,8 @@ class TrainStep:
             loss = self._loss(self._network(lq), gt)
             return loss * scale, loss
 
-        self._gradients_of = {frozen: ms.value_and_grad(scaled_loss, None, weights, has_aux=True)}
+        run = ms.value_and_grad(scaled_loss, None, weights, has_aux=True)
+        self._gradients_of = {frozen: _as_one_graph(run) if self._whole_graph else run}
         return self._gradients_of[frozen]
 
     def _count(self, finite: bool, loss_is_finite: bool) -> None:
