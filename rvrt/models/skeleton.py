@@ -164,10 +164,10 @@ class Skeleton(nn.Cell):
             else:
                 forward = updated
         out: Clips = []
-        for i, x in zip(starts, inputs, strict=True):
+        for place, i in enumerate(starts):
             parts = tuple(join_clips(clips[i : i + size], batch) for clips in features)
             rows = self.reconstruction(ops.cat(parts, 1), together)
-            restored = self._upsample(rows, x, together)
+            restored = self._upsample(rows, inputs[place], together)
             out = [*out, restored.reshape(batch, 2 * size, *restored.shape[2:])]
         return out[0] if len(out) == 1 else ops.cat(tuple(out), 1)
 

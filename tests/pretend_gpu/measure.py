@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-from mindspore import Tensor
 
 from rvrt.config.network import MODEL_PRESETS
 from rvrt.models import build_network
@@ -18,6 +17,8 @@ from tests.pretend_gpu.counting import Counts, counts, reset
 
 def forward(preset: str, shape: tuple[int, ...], dtype: str) -> Callable[[], object]:
     """One call of the network on frames (B, T, 3, H, W), its result fetched."""
+    from mindspore import Tensor  # after rvrt, which gives it the libraries
+
     how = device.execution("GPU", dtype=dtype)
     network = build_network(MODEL_PRESETS[preset], how)
     network.set_train(False)
