@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
 
 from vimeo_tools.errors import missing_extra
@@ -30,10 +31,12 @@ def train() -> None:
 
 def _start(module: str, command: str | None = None) -> None:
     command = command or f"rvrt-{module}"
-    try:
+    try:  # the imports take seconds, in which no command has its own answer to Ctrl-C yet
         importlib.import_module(f"rvrt.cli.{module}").main(prog_name=command)
     except ModuleNotFoundError as error:
         message = missing_extra(error, command)
         if message is None:
             raise
         sys.exit(f"Error: {message}")
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)

@@ -1,13 +1,16 @@
 """Networks by a card's own operators compute what they compute by tables of rows."""
 
+import dataclasses
+
 import mindspore as ms
 import numpy as np
 import pytest
 from mindspore import Tensor, ops
 
-from rvrt.config.network import Execution, RVRTConfig, RVRTLightConfig
+from rvrt.config.network import RECOMPUTABLE, Execution, RVRTConfig, RVRTLightConfig
 from rvrt.models import build_network, flow_warp, grids
 from rvrt.models.skeleton import join_clips, split_clips
+from rvrt.runtime import device
 from tests.rvrt.conftest import randomise
 
 # Small, for the time; the debug presets are held by the goldens, natively too.
@@ -68,19 +71,30 @@ def test_same_pictures(name):
     assert np.abs(rows(x).asnumpy() - native(x).asnumpy()).max() < 5e-6
 
 
+def card():
+    """How a card trains, operator by operator here."""
+    how = device.execution("GPU", training=True)
+    assert how.native and how.whole_graph and how.recompute == RECOMPUTABLE
+    return dataclasses.replace(how, whole_graph=False)
+
+
 @pytest.mark.parametrize("name", ["rvrt", "odd light"])
 def test_same_gradients(name):
+    """By rows, natively, and natively with everything recomputed, as a card trains."""
     config, shape = SHAPES[name]
     x = frames((shape[0], 4, *shape[2:]))
+    networks = [*both(config), build_network(config, card())]
+    ms.load_param_into_net(networks[2], networks[0].parameters_dict())
     gradients = []
-    for network in both(config):
+    for network in networks:
         weights = network.trainable_params()
         loss = lambda x, net=network: ops.square(net(x)).mean()  # noqa: E731
         gradients += [ms.grad(loss, None, weights)(x)]
     names = [p.name for p in weights]
     norm = np.sqrt(sum((g.asnumpy() ** 2).sum() for g in gradients[0]))
-    for name, ours, theirs in zip(names, *gradients, strict=True):
-        assert np.abs(ours.asnumpy() - theirs.asnumpy()).max() < 1e-5 * norm, name
+    for name, rows, *others in zip(names, *gradients, strict=True):
+        for other in others:
+            assert np.abs(rows.asnumpy() - other.asnumpy()).max() < 1e-5 * norm, name
 
 
 def test_half_precision_stays_near():

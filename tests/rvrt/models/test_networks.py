@@ -1,7 +1,5 @@
 """The whole networks: goldens, properties, and ways of running them."""
 
-import dataclasses
-
 import mindspore as ms
 import numpy as np
 import pytest
@@ -256,15 +254,6 @@ def test_recomputed_parts_give_the_same_gradients(config, choices):
 def test_compiled_blocks_and_recomputation_go_together(config):
     how = Execution(compile_blocks=True, recompute=RECOMPUTABLE)
     # compiled kernels round otherwise, and a gradient is a sum that nearly cancels
-    check_same(gradients(config, how), gradients(config, Execution()), 1e-3)
-
-
-@pytest.mark.parametrize("config", SMALL_CONFIGS, ids=("rvrt", "light"))
-def test_native_operators_and_recomputation_go_together(config):
-    """What device.execution asks for when a card trains, operator by operator here."""
-    how = device.execution("GPU", training=True)
-    assert how.native and how.whole_graph and how.recompute == RECOMPUTABLE
-    how = dataclasses.replace(how, whole_graph=False)
     check_same(gradients(config, how), gradients(config, Execution()), 1e-3)
 
 
