@@ -194,8 +194,9 @@ def test_the_loss_scale_changes_no_weights():
 
 
 def test_the_loss_scale_falls_by_overflow_and_rises_by_good_steps():
-    train = {"precision": "float16", "loss_scale": 2.0**127, "loss_scale_window": 2}
+    train = {"precision": "float16", "loss_scale_window": 2}
     step = make_step(Affine(), config(train=train))
+    step.counters.loss_scale = 2.0**127  # beyond what a config may ask for, so that it overflows
     scales = []
     for number in range(100):
         result = step(*batch(), number % 50)
