@@ -47,6 +47,17 @@ def keep_to_own_processors():
 keep_to_own_processors()  # before any test module loads MindSpore
 
 
+@pytest.fixture
+def all_processors():
+    """For tests of what starts several workers, also under pytest-xdist."""
+    share = allowed()
+    if share:
+        os.sched_setaffinity(0, ALL_PROCESSORS)
+    yield
+    if share:
+        os.sched_setaffinity(0, share)
+
+
 @pytest.fixture(scope="session")
 def drawn(tmp_path_factory):
     """Two clips for training and one for testing, drawn once; not to be changed."""

@@ -6,7 +6,6 @@ import click
 
 from rvrt.cli.options import PATH, PLUGIN, VERSION, message_for_errors
 from rvrt.config.network import SkeletonConfig
-from vimeo_tools.running.folders import refuse_overlap
 
 
 @click.command()
@@ -47,7 +46,6 @@ def main(
     with message_for_errors():
         from rvrt.weights.convert import convert
 
-        refuse_overlap(target, source)
         done = convert(source, target, form, model, origin, entry)
     config = done.record.config
     for note in done.notes:

@@ -6,6 +6,7 @@ import importlib
 import signal
 import sys
 
+from vimeo_tools._version import __version__
 from vimeo_tools.errors import missing_extra
 
 
@@ -37,6 +38,9 @@ def _start(module: str, command: str | None = None) -> None:
         message = missing_extra(error, command)
         if message is None:
             raise
+        if sys.argv[1:] == ["--version"]:
+            sys.stdout.write(f"{command}, version {__version__}\n")
+            return
         sys.exit(f"Error: {message}")
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)

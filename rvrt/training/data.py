@@ -32,8 +32,9 @@ def open_clips(data: DataConfig, clip_list: str, network: NetworkConfig) -> Sept
     """The clips of one list, checked to be of the network's scale.
 
     Raises:
-        TrainingError: a path is missing, or GT and LQ are of another scale than the network.
-        VimeoToolsError: as `vimeo_tools.feed.samples.open_septuplets`.
+        TrainingError: a path is missing.
+        VimeoToolsError: as `vimeo_tools.feed.samples.open_septuplets`; GT and LQ of another scale
+            than the network's are a SettingsError.
     """
     root = Path(data.root)
     gt, lq = root / data.gt, root / data.lq if data.lq else None
@@ -47,13 +48,7 @@ def open_clips(data: DataConfig, clip_list: str, network: NetworkConfig) -> Sept
         )
     parameters = {"convention": data.convention} if data.degradation == "bicubic" else {}
     made = choose_degradation(data.degradation, **parameters)
-    source = open_septuplets(gt, lq, root / clip_list, scale=network.upscale, degradation=made)
-    if source.scale != network.upscale:
-        raise TrainingError(
-            f"{gt} is {source.scale} times as large as {lq}; the network enlarges to "
-            f"{network.upscale} times"
-        )
-    return source
+    return open_septuplets(gt, lq, root / clip_list, scale=network.upscale, degradation=made)
 
 
 def marks_of(source: SeptupletSource) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from rvrt.weights.limits import shown
 from rvrt.weights.official import is_buffer, official_buffers, official_name
 from rvrt.weights.torch_pickle import read_torch_file, write_torch_file
 from vimeo_tools.running.atomic import whole_file
+from vimeo_tools.running.folders import refuse_overlap
 
 TORCH_SUFFIXES = (".pth", ".pt")
 ENTRIES = ("params", "params_ema", "state_dict")
@@ -87,12 +88,12 @@ def convert(
 
     Raises:
         CheckpointError: damaged, unsafe, of another model, or of a form that cannot be written.
+        OutputError: the target is the source, or cannot be written.
     """
     suffixes = {"mindspore": SUFFIXES, "pytorch": TORCH_SUFFIXES}[form]
     if target.suffix not in suffixes:
         raise CheckpointError(f"{target}: for {form} the name ends in {' or '.join(suffixes)}")
-    if _is_same(source, target):
-        raise CheckpointError(f"{target}: is {source} itself; give the new file another name")
+    refuse_overlap(target, source)
     arrays, record, notes = read_weights(source, model, origin, entry)
     if form == "pytorch":
         notes += write_official(target, arrays, record)
@@ -100,13 +101,6 @@ def convert(
         save_weights(target, arrays, record)
     numbers = sum(array.size for array in arrays.values())
     return Conversion(record, len(arrays), numbers, notes)
-
-
-def _is_same(source: Path, target: Path) -> bool:
-    try:
-        return target.samefile(source)
-    except (OSError, ValueError):  # one of them is not there, which is said when it is needed
-        return False
 
 
 def read_weights(

@@ -107,6 +107,7 @@ def test_a_signal_saves_and_ends(drawn, tmp_path, start, number):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("all_processors")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_second_signal_ends_at_once_with_its_workers(drawn, tmp_path, start, number):
     config = tiny_config(drawn, train={"steps": 100_000}, data={"workers": 2})

@@ -27,8 +27,9 @@ def test_unknown_and_absent_targets_are_value_errors():
 
 
 def test_execution_by_target():
-    assert not device.execution("CPU").compile_blocks
-    assert device.execution("GPU").compile_blocks
+    cpu, card = device.execution("CPU"), device.execution("GPU")
+    assert not (cpu.whole_graph or cpu.native)
+    assert card.whole_graph and card.native
     assert device.execution("CPU", training=True).recompute == RECOMPUTABLE
     assert device.execution("CPU").recompute == ()
     assert device.execution("CPU", dtype="float16").dtype == "float16"

@@ -16,7 +16,7 @@ from rvrt.training.trainer import Trainer
 from rvrt.weights.checkpoint import load_network, read_arrays
 from tests.rvrt.tiny_training import tiny_config
 from vimeo_tools.data.png import FrameSize
-from vimeo_tools.errors import FrameError, OutputError
+from vimeo_tools.errors import FrameError, OutputError, VimeoToolsError
 from vimeo_tools.preparation.synthetic import synthesize
 
 LATEST = "checkpoints/step_{:08d}.safetensors"
@@ -248,11 +248,11 @@ def test_the_seed_decides_the_weights(drawn, tmp_path):
         ({"data": {"root": "absent"}}, "absent: no such file or folder; --data names"),
         ({"data": {"lq": "BIx4"}}, "BIx4: no such folder or database; make it with vimeo-prep"),
         ({"data": {"train_list": "my.txt"}}, "my.txt: no such file"),
-        ({"model": {"upscale": 2}, "data": {"lq": "sequences"}}, "enlarges to 2 times"),
+        ({"model": {"upscale": 2}, "data": {"lq": "sequences"}}, "asked for is scale 2"),
     ],
 )
 def test_data_that_does_not_fit_is_refused(drawn, tmp_path, sections, message):
-    with pytest.raises(TrainingError, match=message):
+    with pytest.raises(VimeoToolsError, match=message):
         Trainer(tiny_config(drawn, **sections), tmp_path)
 
 

@@ -298,9 +298,9 @@ def test_careless_arguments_end_in_one_line_and_leave_nothing(spynet_file, tmp_p
 
     before = state()
     for given, message in [
-        ([source, source, "--to", "pytorch"], "itself; give the new file another name"),
-        ([source, tmp_path / "link.pth", "--to", "pytorch"], "itself; give the new file"),
-        ([tmp_path / "link.pth", source, "--to", "pytorch"], "itself; give the new file"),
+        ([source, source, "--to", "pytorch"], "choose an output apart from it"),
+        ([source, tmp_path / "link.pth", "--to", "pytorch"], "choose an output apart from it"),
+        ([tmp_path / "link.pth", source, "--to", "pytorch"], "choose an output apart from it"),
         ([source, tmp_path / "x.bin"], "for mindspore the name ends in .ckpt or .safetensors"),
         ([source, tmp_path / "x.pth"], "for mindspore the name ends in .ckpt or .safetensors"),
         ([source, tmp_path / "file" / "x.ckpt"], "cannot be written"),

@@ -274,6 +274,13 @@ def test_commands_of_a_plain_install_name_the_extra(tmp_path, command, arguments
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize("command", ["convert", "restore", "evaluate", "train"])
+def test_commands_of_a_plain_install_know_their_version(command):
+    done = without_extras(f"from rvrt.cli.start import {command}; {command}()", "--version")
+    assert done.returncode == 0
+    assert f", version {__version__}" in done.stdout
+
+
 def test_parts_of_a_plain_install_name_the_extra():
     code = "import vimeo_tools; vimeo_tools.imresize; vimeo_tools.create_dataset"
     last = without_extras(code).stderr.splitlines()[-1]
