@@ -52,7 +52,8 @@ def main(weights: Path, video: Path, size: FrameSize, count: int) -> None:
         ]
         print(
             f"{name:8} mean {np.mean(values):.3f} by sixths {parts}, "
-              f"differences {np.mean(steps):.3f}")
+            f"differences {np.mean(steps):.3f}"
+        )
 
 
 if __name__ == "__main__":
