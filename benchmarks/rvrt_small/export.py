@@ -1,6 +1,6 @@
 """Weights of a training in half precision, with their record: half the size.
 
-    python export.py RUN/last.safetensors rvrt-small.safetensors
+python export.py RUN/last.safetensors rvrt-small.safetensors
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rvrt import device  # noqa: F401 - before MindSpore
-from rvrt.checkpoint import read_arrays, save_weights
+from rvrt.weights.checkpoint import read_arrays, save_weights
 
 
 def main(source: Path, target: Path) -> None:

@@ -13,15 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
-from rvrt import device  # before MindSpore
-from rvrt.checkpoint import load_network
-from rvrt.metrics import luma
-from rvrt.protocol import quantise
-from vimeo_tools import downscale, imresize
-from vimeo_tools.png import FrameSize
-from vimeo_tools.video import CutSettings, septuplets_of
-
-import mindspore as ms  # isort: skip
+from rvrt import Restorer
+from rvrt.evaluation.metrics import luma
+from rvrt.restoration.frames import to_uint8
+from rvrt.restoration.network import open_network
+from vimeo_tools import CutSettings, downscale, imresize
+from vimeo_tools.data.png import FrameSize
+from vimeo_tools.preparation.video import septuplets_of
 
 
 def decibel(error):
@@ -31,25 +29,19 @@ def decibel(error):
 
 def main(weights: Path, video: Path, size: FrameSize, count: int) -> None:
     """Print a line for each part."""
-    device.use("CPU")
-    network, _ = load_network(weights, device.execution("CPU"))
-    network.set_train(False)
+    restorer = Restorer(open_network(weights).cell)
     clips = septuplets_of(video, CutSettings(size=size, scene_threshold=1))
     gt = np.stack([frame for clip in clips for frame in clip][:count])
     lq = downscale(gt, 4, convention="double")
-    x = lq.transpose(0, 3, 1, 2)[None].astype(np.float32) / np.float32(255)
-    out = network(ms.Tensor(np.ascontiguousarray(x))).asnumpy()[0].transpose(0, 2, 3, 1)
     y_gt = [luma(frame) for frame in gt]
     for name, frames in (
-        ("ours", [quantise(frame) for frame in out]),
+        ("ours", [to_uint8(picture) for _, picture in restorer.restore(lq)]),
         ("bicubic", [imresize(frame, 4) for frame in lq]),
     ):
         y = [luma(frame) for frame in frames]
         values = [decibel(a - b) for a, b in zip(y, y_gt, strict=True)]
         parts = [round(float(np.mean(part)), 2) for part in np.array_split(values, 6)]
-        steps = [
-            decibel((y[t + 1] - y[t]) - (y_gt[t + 1] - y_gt[t])) for t in range(len(y) - 1)
-        ]
+        steps = [decibel((y[t + 1] - y[t]) - (y_gt[t + 1] - y_gt[t])) for t in range(len(y) - 1)]
         print(
             f"{name:8} mean {np.mean(values):.3f} by sixths {parts}, "
             f"differences {np.mean(steps):.3f}"

@@ -1,4 +1,4 @@
-"""Clips that rvrt-small is trained and measured on, from videos and photographs that packages carry.
+"""Clips that rvrt-small is trained and measured on, from videos and photographs in packages.
 
     python make_clips.py PACKAGES OUTPUT
 
@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vimeo_tools import imresize
-from vimeo_tools.png import FrameSize, encode_png
-from vimeo_tools.septuplets import frame_path, write_split_lists
-from vimeo_tools.video import CutSettings, septuplets_of
+from vimeo_tools.data.png import FrameSize, encode_png
+from vimeo_tools.data.septuplets import frame_path, write_split_lists
+from vimeo_tools.preparation.video import CutSettings, septuplets_of
 
 Frames = list[NDArray[np.uint8]]
 

@@ -19,36 +19,31 @@ from statistics import fmean
 import numpy as np
 from numpy.typing import NDArray
 
-from rvrt import device  # before MindSpore
-from rvrt.checkpoint import load_network
-from rvrt.metrics import luma
-from rvrt.protocol import CENTRE, quantise, restore_septuplet
-from vimeo_tools import imresize
-from vimeo_tools.feed import open_septuplets
-
-import mindspore as ms  # isort: skip
+from rvrt import Restorer
+from rvrt.evaluation.metrics import luma
+from rvrt.evaluation.protocol import CENTRE
+from rvrt.restoration.frames import to_uint8
+from rvrt.restoration.network import open_network
+from vimeo_tools import imresize, open_sequences
 
 NAMES = ("centre", "all frames", "differences")
 
 
 def main(weights: Path, roots: list[Path]) -> None:
     """Print one line for each video."""
-    device.use("CPU")
-    network, config = load_network(weights, device.execution("CPU"))
-    network.set_train(False)
-    count = sum(parameter.size for parameter in network.get_parameters())
-    print(f"{weights.name}: {count} parameters, {type(config).__name__}")
+    network = open_network(weights)
+    restorer = Restorer(network.cell)
+    count = sum(parameter.size for parameter in network.cell.get_parameters())
+    print(f"{weights.name}: {count} parameters, {network.config.title}")
     print(f"{'':24}" + "".join(f"{name + ': ours, bicubic, gain':>36}" for name in NAMES))
     for root in roots:
-        source = open_septuplets(
-            root / "sequences", None, root / "sep_testlist.txt", scale=4, convention="double"
-        )
+        source = open_sequences(root / "sequences", None, root / "sep_testlist.txt")
         rows = defaultdict(list)
         for index, key in enumerate(source.keys):
             lq, gt = source[index]
-            ours = restore_septuplet(lambda x: network(ms.Tensor(x)).asnumpy(), lq)
+            ours = restorer.restore_mirrored(lq.transpose(0, 2, 3, 1))
             gt_y = [luma(frame.transpose(1, 2, 0)) for frame in gt]
-            ours_y = [luma(quantise(frame.transpose(1, 2, 0))) for frame in ours]
+            ours_y = [luma(to_uint8(frame)) for frame in ours]
             cubic_y = [luma(imresize(np.ascontiguousarray(f.transpose(1, 2, 0)), 4)) for f in lq]
             rows[key.split("/")[0]].append([scores(y, gt_y) for y in (ours_y, cubic_y)])
         for folder, clips in rows.items():
@@ -63,9 +58,7 @@ def main(weights: Path, roots: list[Path]) -> None:
 def scores(ours: list[NDArray], gt: list[NDArray]) -> list[float]:
     """PSNR of the centre frame, of all frames and of the differences of neighbours."""
     frames = [decibel(a - b) for a, b in zip(ours, gt, strict=True)]
-    steps = [
-        decibel((ours[t + 1] - ours[t]) - (gt[t + 1] - gt[t])) for t in range(len(gt) - 1)
-    ]
+    steps = [decibel((ours[t + 1] - ours[t]) - (gt[t + 1] - gt[t])) for t in range(len(gt) - 1)]
     return [frames[CENTRE], fmean(frames), fmean(steps)]
 
 
