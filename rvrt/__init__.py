@@ -9,12 +9,11 @@ mindspore where a GPU is to be used by the CUDA libraries of the extra [cuda11].
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rvrt.runtime.first_import import watch
 from vimeo_tools import __version__
-from vimeo_tools.errors import missing_extra
+from vimeo_tools._lazy import lazy_names
 
 if TYPE_CHECKING:
     from rvrt.config.network import MODEL_PRESETS as PRESETS
@@ -63,21 +62,4 @@ __all__ = [
 
 watch()
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home, _, inside = _HOMES[name].rpartition(".")
-    try:
-        value = getattr(importlib.import_module(f"{__name__}.{home}"), inside)
-    except ModuleNotFoundError as error:
-        message = missing_extra(error, f"{__name__}.{name}")
-        if message is None:
-            raise
-        raise ModuleNotFoundError(message, name=error.name) from None
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # A room may import those of earlier lines and itself, not its neighbours on the same line.
 LAYERS = {
     "vimeo_tools": [
-        ["_version", "errors"],
+        ["_version", "errors", "_lazy"],
         ["resize", "running"],
         ["degradations"],
         ["data"],

@@ -8,11 +8,11 @@ Importing this loads NumPy at most: a name's module is loaded when the name is u
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from vimeo_tools._lazy import lazy_names
 from vimeo_tools._version import __version__
-from vimeo_tools.errors import VimeoToolsError, missing_extra
+from vimeo_tools.errors import VimeoToolsError
 
 if TYPE_CHECKING:
     from vimeo_tools.degradations import DEGRADATIONS, Degradation, degrade
@@ -35,27 +35,27 @@ if TYPE_CHECKING:
 
 # Where each public name lives.
 _HOMES = {
-    "imresize": "resize.matlab",
-    "imresize_batch": "resize.matlab",
-    "downscale": "resize.matlab",
-    "im2double": "resize.matlab",
-    "im2uint8": "resize.matlab",
-    "DEGRADATIONS": "degradations",
-    "Degradation": "degradations",
-    "degrade": "degradations",
-    "prepare": "preparation.prepare",
-    "PrepareSettings": "preparation.prepare",
-    "pack": "preparation.pack",
-    "PackPlan": "preparation.pack",
-    "verify": "preparation.verify",
-    "cut_videos": "preparation.video",
-    "CutSettings": "preparation.video",
-    "synthesize": "preparation.synthetic",
-    "open_sequences": "feed.samples",
-    "create_dataset": "feed.dataset",
-    "Training": "feed.order",
-    "Evaluation": "feed.order",
-    "AugmentConfig": "feed.augment",
+    "imresize": "resize.matlab.imresize",
+    "imresize_batch": "resize.matlab.imresize_batch",
+    "downscale": "resize.matlab.downscale",
+    "im2double": "resize.matlab.im2double",
+    "im2uint8": "resize.matlab.im2uint8",
+    "DEGRADATIONS": "degradations.DEGRADATIONS",
+    "Degradation": "degradations.Degradation",
+    "degrade": "degradations.degrade",
+    "prepare": "preparation.prepare.prepare",
+    "PrepareSettings": "preparation.prepare.PrepareSettings",
+    "pack": "preparation.pack.pack",
+    "PackPlan": "preparation.pack.PackPlan",
+    "verify": "preparation.verify.verify",
+    "cut_videos": "preparation.video.cut_videos",
+    "CutSettings": "preparation.video.CutSettings",
+    "synthesize": "preparation.synthetic.synthesize",
+    "open_sequences": "feed.samples.open_sequences",
+    "create_dataset": "feed.dataset.create_dataset",
+    "Training": "feed.order.Training",
+    "Evaluation": "feed.order.Evaluation",
+    "AugmentConfig": "feed.augment.AugmentConfig",
 }
 
 __all__ = [
@@ -84,20 +84,4 @@ __all__ = [
     "VimeoToolsError",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
-        value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    except ModuleNotFoundError as error:
-        message = missing_extra(error, f"{__name__}.{name}")
-        if message is None:
-            raise
-        raise ModuleNotFoundError(message, name=error.name) from None
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)

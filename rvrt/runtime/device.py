@@ -139,15 +139,17 @@ def peak_memory() -> int:
 def compiled(network: ms.nn.Cell, method: str = "construct") -> Callable[..., Any]:
     """A network, or a method of it, as its execution wants it called: as one graph, or as it is.
 
-    The first call of each shape compiles, on a card for some 30 seconds at the published size. On a
-    CPU a whole graph takes 3 to 5 times the memory: for debug sizes.
+    The first call of each shape compiles, on a card for some 30 seconds at the published size; the
+    network keeps its graphs. On a CPU a whole graph takes 3 to 5 times the memory: for debug sizes.
     """
     run: Callable[..., Any] = network if method == "construct" else getattr(network, method)
     if not getattr(network, "execution", Execution()).whole_graph:  # a user's own may have none
         return run
     allow_deep_graphs()
-    graph: Callable[..., Any] = ms.jit(getattr(network, method))
-    return graph
+    graphs: dict[str, Callable[..., Any]] = vars(network).setdefault("_graphs", {})
+    if method not in graphs:
+        graphs[method] = ms.jit(getattr(network, method))
+    return graphs[method]
 
 
 def allow_deep_graphs() -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from vimeo_tools._lazy import lazy_names
 
 if TYPE_CHECKING:
     from vimeo_tools.feed.dataset import Feed, create_dataset
@@ -11,13 +12,13 @@ if TYPE_CHECKING:
     from vimeo_tools.feed.samples import SeptupletSource, open_septuplets, open_sequences
 
 _HOMES = {
-    "Evaluation": "order",
-    "Feed": "dataset",
-    "SeptupletSource": "samples",
-    "Training": "order",
-    "create_dataset": "dataset",
-    "open_septuplets": "samples",
-    "open_sequences": "samples",
+    "Evaluation": "order.Evaluation",
+    "Feed": "dataset.Feed",
+    "SeptupletSource": "samples.SeptupletSource",
+    "Training": "order.Training",
+    "create_dataset": "dataset.create_dataset",
+    "open_septuplets": "samples.open_septuplets",
+    "open_sequences": "samples.open_sequences",
 }
 
 __all__ = [
@@ -30,8 +31,4 @@ __all__ = [
     "open_sequences",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)

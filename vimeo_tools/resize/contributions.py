@@ -177,15 +177,21 @@ def contributions(
     return plan
 
 
-def dyadic_size(weights: Float64) -> float:
-    """How large sums become as integers, 2**bits * the sum of the magnitudes of a row's weights.
-
-    ``bits`` is the smallest number for which every weight is an integer / 2**bits; infinity where
-    there is none up to 20. Sums of integers up to ``top`` are exact in any order in a float whose
-    mantissa holds ``(top + 1) * dyadic_size``, the half that rounding adds included.
-    """
+def dyadic_bits(weights: Float64) -> int | None:
+    """The smallest n for which every weight is an integer / 2**n; None where none is up to 20."""
     for bits in range(21):
         scaled = weights * 2.0**bits
         if (scaled == np.rint(scaled)).all():
-            return float(np.abs(scaled).sum(axis=1).max())
-    return math.inf
+            return bits
+    return None
+
+
+def dyadic_size(weights: Float64) -> float:
+    """How large sums become as integers, 2**bits * the sum of the magnitudes of a row's weights.
+
+    ``bits`` is that of `dyadic_bits`; infinity where there is none. Sums of integers up to ``top``
+    are exact in any order in a float whose mantissa holds ``(top + 1) * dyadic_size``, the half
+    that rounding adds included.
+    """
+    bits = dyadic_bits(weights)
+    return math.inf if bits is None else float(np.abs(weights * 2.0**bits).sum(axis=1).max())

@@ -16,7 +16,14 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import as_strided
 
-from vimeo_tools.resize.contributions import Border, Index, Method, border_index, contributions
+from vimeo_tools.resize.contributions import (
+    Border,
+    Index,
+    Method,
+    border_index,
+    contributions,
+    dyadic_bits,
+)
 
 FloatArray = npt.NDArray[np.floating[Any]]
 
@@ -69,11 +76,10 @@ def exact_stencil(
         return None
     if first > 0 or first + plan.weights.shape[1] < step:  # "nearest" leaves samples out
         return None
-    for bits in range(21):
-        scaled = plan.weights[0] * 2.0**bits
-        if (scaled == np.rint(scaled)).all():
-            return Stencil(tuple(plan.weights[0].tolist()), step, first, bits, border)
-    return None
+    bits = dyadic_bits(plan.weights[0])
+    if bits is None:
+        return None
+    return Stencil(tuple(plan.weights[0].tolist()), step, first, bits, border)
 
 
 def exact_dtype(bits_of_samples: int, *stencils: Stencil) -> np.dtype[Any] | None:

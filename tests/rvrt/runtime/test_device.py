@@ -10,8 +10,9 @@ import mindspore as ms
 import pytest
 
 from rvrt.cli.options import message_for_errors
-from rvrt.config.network import RECOMPUTABLE
+from rvrt.config.network import MODEL_PRESETS, RECOMPUTABLE, Execution
 from rvrt.errors import ConfigError
+from rvrt.models import build_network
 from rvrt.runtime import device
 from tests.rvrt.conftest import ROOT
 
@@ -33,6 +34,13 @@ def test_execution_by_target():
     assert device.execution("CPU", training=True).recompute == RECOMPUTABLE
     assert device.execution("CPU").recompute == ()
     assert device.execution("CPU", dtype="float16").dtype == "float16"
+
+
+def test_a_network_keeps_its_graph():
+    """Compiled again at each validation or clip, it would cost a card half a minute each time."""
+    network = build_network(MODEL_PRESETS["rvrt-light-debug"], Execution(whole_graph=True))
+    assert device.compiled(network) is device.compiled(network)
+    assert device.compiled(network) is not network
 
 
 def test_a_dtype_without_kernels_is_a_value_error():
