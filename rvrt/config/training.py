@@ -119,8 +119,8 @@ class LoopConfig:
         precision: "float32", or "float16" with the loss and normalisation in float32.
         loss_scale: of float16 at the start; it doubles after `loss_scale_window` steps without
             overflow, and is halved by one.
-        max_bad_steps: training ends after so many steps in a row whose loss or gradients are not
-            finite.
+        max_bad_steps: so many steps in a row whose loss or gradients are not finite are too many,
+            see `GuardConfig`.
         seed: of fresh weights, order and draws.
         recompute: parts that are computed again in the backward pass instead of being remembered,
             see `rvrt.config.network.Execution`.
@@ -175,6 +175,8 @@ class OptimiserConfig:
         spynet_lr_ratio: the optical flow's rate begins at this times `lr`; it ends at `min_lr` too.
         spynet_freeze_steps: so many steps the optical flow is not trained, where it begins with
             weights of its own (start.spynet). Fresh weights and fine-tuning train all from step 0.
+        freeze: parts that are not trained at all, as the names of their parameters begin, such as
+            spynet, feat_extract or backbone.
     """
 
     lr: float = 2e-4
@@ -183,6 +185,7 @@ class OptimiserConfig:
     eps: float = 1e-8
     spynet_lr_ratio: float = 0.25
     spynet_freeze_steps: int = 5000
+    freeze: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _check(0 < self.lr <= 1, f"lr={self.lr}: expected a number above 0 and at most 1")
@@ -207,6 +210,34 @@ class ValidationConfig:
     def __post_init__(self) -> None:
         _check_range(self, 1, _MOST_STEPS, "every")
         _check_range(self, 0, _MOST_STEPS, "clips")
+
+
+@dataclass(frozen=True)
+class GuardConfig:
+    """What a training does about steps that go wrong.
+
+    Attributes:
+        spike: how many times the usual loss, the median of the 200 good steps before, the mean of
+            the last 20 may be; beyond it, or after train.max_bad_steps, the training goes back to
+            the last state saved before, once, and ends the second time; null: no such bound.
+        lower_rate: from then on all rates are multiplied by this.
+        patience: after so many validations in a row that are no better than the best before, or
+            than bicubic, it is said, every time.
+    """
+
+    spike: float | None = 5.0
+    lower_rate: float = 0.5
+    patience: int = 5
+
+    def __post_init__(self) -> None:
+        _check(
+            self.spike is None or 1 < self.spike < math.inf,
+            f"spike={self.spike}: expected a number above 1, or null for no bound",
+        )
+        _check(
+            0 < self.lower_rate <= 1, f"lower_rate={self.lower_rate}: expected above 0, at most 1"
+        )
+        _check_range(self, 1, _MOST_STEPS, "patience")
 
 
 @dataclass(frozen=True)
@@ -242,6 +273,7 @@ class TrainConfig:
     train: LoopConfig = field(default_factory=LoopConfig)
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
     validation: ValidationConfig = field(default_factory=ValidationConfig)
+    guards: GuardConfig = field(default_factory=GuardConfig)
     checkpoints: CheckpointConfig = field(default_factory=CheckpointConfig)
     journal: JournalConfig = field(default_factory=JournalConfig)
 
@@ -275,6 +307,9 @@ MAY_CHANGE = frozenset(
         "train.compile_blocks",
         "validation.every",
         "validation.clips",
+        "guards.spike",
+        "guards.lower_rate",
+        "guards.patience",
         "checkpoints.every",
         "checkpoints.keep",
         "journal.every",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,7 +22,13 @@ from vimeo_tools import imresize
 from vimeo_tools.degradations import choose_degradation
 from vimeo_tools.errors import FrameError
 from vimeo_tools.feed.augment import AugmentConfig
-from vimeo_tools.feed.dataset import SeptupletSource, Training, create_dataset, open_septuplets
+from vimeo_tools.feed.dataset import (
+    SeptupletSource,
+    Training,
+    create_dataset,
+    open_septuplets,
+    what_is_drawn,
+)
 from vimeo_tools.running.jobs import available_workers
 
 _CLIPS_SUMMED = 8
@@ -93,6 +100,27 @@ def batches(
         SettingsError: the settings do not fit the clips or the machine.
         TrainingError: the batch cannot be shared out.
     """
+    data = config.data
+    plan = _plan(config, world, range(first_step, config.train.steps))
+    workers = data.workers or max(1, min(_WORKERS, available_workers() // world.size))
+    for batch in create_dataset(source, plan, workers):
+        first = (batch["lq"].shape[1] - data.frames) // 2
+        middle = slice(first, first + data.frames)
+        yield batch["lq"][:, middle], batch["gt"][:, middle]
+
+
+def samples_of(source: SeptupletSource, config: TrainConfig, world: World, step: int) -> str:
+    """The clips and crops that all ranks together see in a step, counted from 0, for a person."""
+    samples = []
+    for rank in range(world.size):
+        plan = _plan(config, dataclasses.replace(world, rank=rank), range(step, step + 1))
+        for key, drawn in what_is_drawn(source, plan, step):
+            end = (drawn.top + config.data.crop, drawn.left + config.data.crop)
+            samples.append(f"{key} rows {drawn.top}:{end[0]} columns {drawn.left}:{end[1]}")
+    return ", ".join(samples)
+
+
+def _plan(config: TrainConfig, world: World, steps: range) -> Training:
     loop, data = config.train, config.data
     parts = world.size * loop.micro_batch
     if loop.batch_size % parts:
@@ -103,15 +131,8 @@ def batches(
     augment = AugmentConfig(
         data.crop, data.reverse, data.flip_horizontal, data.flip_vertical, data.transpose
     )
-    steps = range(first_step, loop.steps)
-    plan = Training(
-        loop.batch_size // world.size, augment, loop.seed, world.rank, world.size, steps
-    )
-    workers = data.workers or max(1, min(_WORKERS, available_workers() // world.size))
-    for batch in create_dataset(source, plan, workers):
-        first = (batch["lq"].shape[1] - data.frames) // 2
-        middle = slice(first, first + data.frames)
-        yield batch["lq"][:, middle], batch["gt"][:, middle]
+    size = loop.batch_size // world.size
+    return Training(size, augment, loop.seed, world.rank, world.size, steps)
 
 
 def validation_clips(config: TrainConfig) -> list[ValidationClip]:

@@ -8,6 +8,7 @@ import mindspore as ms
 from mindspore import Parameter, Tensor, nn
 
 from rvrt.config.training import OptimiserConfig
+from rvrt.errors import ConfigError
 from rvrt.training.adam import Adam
 from rvrt.training.schedule import cosine
 
@@ -27,14 +28,21 @@ class Optimiser:
         config: rates, betas, epsilon, and how long the optical flow stays as it is.
         steps: of the whole training.
         flow_prefix: how the names of the optical flow's parameters begin; "" for none.
+
+    Attributes:
+        rate_factor: what all rates are multiplied by.
+
+    Raises:
+        ConfigError: a part to freeze is none of the network's, or nothing is left to train.
     """
 
     def __init__(
         self, network: nn.Cell, config: OptimiserConfig, steps: int, flow_prefix: str = ""
     ) -> None:
         self._config, self._steps = config, steps
+        self.rate_factor = 1.0
         groups: dict[str, list[Parameter]] = {_MAIN: [], _FLOW: []}
-        for parameter in network.trainable_params():
+        for parameter in _not_frozen(network, config.freeze):
             is_flow = bool(flow_prefix) and parameter.name.startswith(flow_prefix)
             groups[_FLOW if is_flow else _MAIN].append(parameter)
         self._adams = {
@@ -59,7 +67,7 @@ class Optimiser:
         """The rate of a step, counted from 0; the flow's begins lower and ends at the same."""
         how = self._config
         lr = how.lr * (how.spynet_lr_ratio if group == _FLOW else 1.0)
-        return cosine(step, self._steps, lr, min(lr, how.min_lr))
+        return self.rate_factor * cosine(step, self._steps, lr, min(lr, how.min_lr))
 
     def update(self, gradients: Sequence[Tensor], step: int) -> None:
         """Change the weights by their gradients, in the order of `weights`."""
@@ -79,3 +87,21 @@ class Optimiser:
 
     def _active(self, frozen: bool) -> dict[str, Adam]:
         return {name: adam for name, adam in self._adams.items() if not (frozen and name == _FLOW)}
+
+
+def _not_frozen(network: nn.Cell, freeze: Sequence[str]) -> list[Parameter]:
+    """The parameters that are trained; the others ask for no gradient from now on."""
+    parameters = list(network.trainable_params())
+    parts = list(dict.fromkeys(p.name.partition(".")[0] for p in parameters))
+    for name in freeze:
+        if not any(p.name == name or p.name.startswith(f"{name}.") for p in parameters):
+            raise ConfigError(
+                f"optimiser.freeze={name}: no such part; the network has {', '.join(parts)}"
+            )
+    for parameter in parameters:
+        held = any(parameter.name == n or parameter.name.startswith(f"{n}.") for n in freeze)
+        parameter.requires_grad = not held
+    trained = [p for p in parameters if p.requires_grad]
+    if not trained:
+        raise ConfigError(f"optimiser.freeze={', '.join(freeze)}: nothing is left to train")
+    return trained

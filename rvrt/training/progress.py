@@ -75,6 +75,12 @@ class Progress:
             yield batch
             start = time.perf_counter()
 
+    def back_to(self, step: int) -> None:
+        """Show that only so many steps count as done."""
+        if self._bar is not None:
+            self._bar.n = step
+            self._bar.refresh()
+
     def step(self, result: StepResult) -> float:
         """Count one step and show it; returns its seconds, those of waiting for data included."""
         seconds = time.perf_counter() - self._last

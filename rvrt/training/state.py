@@ -63,6 +63,18 @@ class Checkpoints:
         """The files, oldest first."""
         return sorted(self._folder.glob(_NAME.replace("{:08d}", "*[0-9]")))
 
+    def last_before(self, step: int) -> Path | None:
+        """The newest file of a state in which `step`, counted from 1, is not done yet."""
+        return next((p for p in reversed(self.paths()) if p.name < _NAME.format(step)), None)
+
+    def set_aside_after(self, path: Path) -> None:
+        """Give the states that are newer than `path` the name NAME.bad.
+
+        The newest first: a kill between two leaves one that is as bad as that was.
+        """
+        for newer in reversed([p for p in self.paths() if p > path]):
+            newer.replace(newer.with_name(f"{newer.name}.bad"))
+
     def load_last(self, say: Callable[[str], None]) -> TrainState | None:
         """The newest state that is whole; None where nothing was saved.
 

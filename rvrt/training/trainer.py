@@ -21,7 +21,15 @@ from rvrt.errors import CheckpointError, TrainingError
 from rvrt.models import build_network
 from rvrt.runtime import device
 from rvrt.runtime.world import World
-from rvrt.training.data import batches, marks_of, open_clips, validation_clips, what_changed
+from rvrt.training.data import (
+    batches,
+    marks_of,
+    open_clips,
+    samples_of,
+    validation_clips,
+    what_changed,
+)
+from rvrt.training.guards import Guards, Trouble
 from rvrt.training.journal import Journal, write_curves
 from rvrt.training.losses import loss_named
 from rvrt.training.optimiser import RULE, Optimiser
@@ -99,6 +107,7 @@ class Trainer:
         self._network.set_train(True)
         self._average = build_network(config.model, how) if config.train.ema else None
         self._checkpoints = Checkpoints(folder / _CHECKPOINTS, config.checkpoints.keep)
+        self._guards = Guards(config.guards, config.train.max_bad_steps)
         self._best: dict[str, float] = {}
         self._bicubic = math.nan
         self._recent: list[tuple[StepResult, float]] = []  # since the last line of the journal
@@ -110,7 +119,8 @@ class Trainer:
 
         Raises:
             ConfigError: the folder is another training's.
-            TrainingError: too many bad steps in a row; the last state saved is a good one.
+            TrainingError: too many bad steps, or a loss far too high, again after the training has
+                gone back once; the last state saved is a good one.
             CheckpointError: the weights to start from, or all saved states, cannot be used.
             OutputError: something cannot be written; what was written before is whole.
             FrameError: names the frame that cannot be read.
@@ -121,21 +131,15 @@ class Trainer:
             first = self._begin()
             if journal:
                 journal.rewind(first)
+                if first == 0 and self._clips and config.start.init:
+                    self._validate(0, journal)
             size = config.train.batch_size
             progress = stack.enter_context(
                 Progress(first, config.train.steps, size, show=world.is_main)
             )
             done, stopped = first, False
-            for lq, gt in progress.timed(batches(self._source, config, world, first)):
-                stopped = world.any(stop())
-                if not stopped:
-                    self._advance(lq, gt, done, progress, journal)
-                    done += 1
-                    stopped = world.any(stop()) and done < config.train.steps
-                if stopped:
-                    if world.is_main:
-                        self._save(done)
-                    break
+            while done < config.train.steps and not stopped:
+                done, stopped = self._run(done, stop, progress, journal)
         return TrainSummary(
             first,
             done,
@@ -155,16 +159,76 @@ class Trainer:
         tensorboard = self._config.journal.tensorboard
         return stack.enter_context(Journal(self._folder, tensorboard=tensorboard))
 
+    def _run(
+        self, done: int, stop: Callable[[], bool], progress: Progress, journal: Journal | None
+    ) -> tuple[int, bool]:
+        """Steps to the last one, or until `stop` says so, or until the training goes back.
+
+        Returns:
+            Steps done now, and whether it was stopped.
+        """
+        world = self._world
+        for lq, gt in progress.timed(batches(self._source, self._config, world, done)):
+            stopped = world.any(stop())
+            if not stopped:
+                trouble = self._advance(lq, gt, done, progress, journal)
+                done += 1
+                if trouble:
+                    return self._go_back(done, trouble, progress, journal), False
+                stopped = world.any(stop()) and done < self._config.train.steps
+            if stopped:
+                if world.is_main:
+                    self._save(done)
+                return done, True
+        return done, False
+
+    def _go_back(
+        self, done: int, trouble: Trouble, progress: Progress, journal: Journal | None
+    ) -> int:
+        """To the newest state from before the trouble, with lower rates; the steps done there.
+
+        Raises:
+            TrainingError: it was there before, or no state was saved.
+        """
+        good = self._checkpoints.last_before(trouble.first)
+        if self._guards.went_back or good is None:
+            why = "no state was saved before" if good is None else f"{good} is the last good state"
+            once = " The training had gone back once already, to lower rates." * bool(good)
+            raise TrainingError(
+                f"{trouble.text}; {why}.{once} A lower optimiser.lr, or train.clip_norm, may help, "
+                "in a new --output"
+            )
+        self._world.any(False)  # all ranks have looked before rank 0 moves files
+        if self._world.is_main:
+            self._checkpoints.set_aside_after(good)
+        state = self._newest_state()
+        assert state is not None
+        self._restore(state)
+        self._guards.go_back()
+        self._optimiser.rate_factor = factor = self._guards.rate_factor
+        self._recent.clear()
+        progress.back_to(state.step)
+        self._say(f"{trouble.text}: back to step {state.step}, with {factor:g} times the rates")
+        if journal:
+            journal.rewind(state.step)
+            journal.write(state.step, went_back_from=done, rate_factor=factor)
+            self._save(state.step)
+        return state.step
+
     def _advance(
         self, lq: Tensor, gt: Tensor, step: int, progress: Progress, journal: Journal | None
-    ) -> None:
-        """One step, and what is due after it."""
+    ) -> Trouble | None:
+        """One step, and what is due after it, unless it is found to be bad."""
         result = self._step(lq, gt, step)
         seconds = progress.step(result)
         done = step + 1
-        self._check_health(done)
-        if journal is None:
-            return
+        bad = self._step.counters.bad_in_a_row
+        if bad:
+            seen = samples_of(self._source, self._config, self._world, step)
+            self._say(f"step {done}: loss or gradients not finite, so nothing changed; saw {seen}")
+        trouble = self._guards.after_step(done, result.loss, bad)
+        if trouble or journal is None:
+            return trouble
         self._recent.append((result, seconds))
         if self._due(done, self._config.journal.every):
             journal.write(done, **self._numbers(progress))
@@ -173,14 +237,11 @@ class Trainer:
             self._validate(done, journal)
         if self._due(done, self._config.checkpoints.every):
             self._save(done)
+        return None
 
     def _begin(self) -> int:
         """Fill the weights, from the newest state or the first time; the number of steps done."""
-        if not self._world.is_main:
-            self._world.any(False)  # rank 0 first: it sets damaged states aside
-        state = self._checkpoints.load_last(self._say)
-        if self._world.is_main:
-            self._world.any(False)
+        state = self._newest_state()
         if state is None:
             self._load_start()
         self._step = self._make_step()
@@ -190,12 +251,20 @@ class Trainer:
         self._resume(state)
         return state.step
 
+    def _newest_state(self) -> TrainState | None:
+        if not self._world.is_main:
+            self._world.any(False)  # rank 0 first: it sets damaged states aside
+        state = self._checkpoints.load_last(self._say)
+        if self._world.is_main:
+            self._world.any(False)
+        return state
+
     def _make_step(self) -> TrainStep:
-        config = self._config
+        config, network = self._config, self._network
         how = dataclasses.replace(config.optimiser, spynet_freeze_steps=config.frozen_steps)
-        optimiser = Optimiser(self._network, how, config.train.steps, config.model.flow_prefix)
+        self._optimiser = Optimiser(network, how, config.train.steps, config.model.flow_prefix)
         return TrainStep(
-            self._network, self._loss, optimiser, config.train, self._average, self._world.average
+            network, self._loss, self._optimiser, config.train, self._average, self._world.average
         )
 
     def _load_start(self) -> None:
@@ -221,10 +290,7 @@ class Trainer:
             )
         if changed := what_changed(state.record, self._marks, self._config.data):
             self._say(changed)
-        arrays = dict(state.arrays)
-        ms.set_rng_state(ms.Tensor(arrays.pop(_RANDOM)))
-        self._step.load(arrays, state.record["counters"])
-        self._best = state.record["best"]
+        self._restore(state)
         self._say(f"resumed after step {state.step}")
         if state.record.get("rule") != RULE:
             self._say(
@@ -232,6 +298,15 @@ class Trainer:
                 "correction, and the optical flow at a fixed part of the rate; those from here on "
                 "follow PyTorch's Adam, and both rates end at optimiser.min_lr"
             )
+
+    def _restore(self, state: TrainState) -> None:
+        arrays = dict(state.arrays)
+        ms.set_rng_state(ms.Tensor(arrays.pop(_RANDOM)))
+        self._step.load(arrays, state.record["counters"])
+        self._best = state.record["best"]
+        if guards := state.record.get("guards"):  # older states have none
+            self._guards.load(guards)
+        self._optimiser.rate_factor = self._guards.rate_factor
 
     def _due(self, done: int, every: int) -> bool:
         return done % every == 0 or done == self._config.train.steps
@@ -241,7 +316,10 @@ class Trainer:
         result: ValidationResult = validate(self._shown, self._clips, sheet)
         journal.write(done, **dataclasses.asdict(result))
         self._bicubic = result.bicubic_psnr_y
-        if result.psnr_y > self._best.get("psnr_y", -math.inf):  # a NaN is never the best
+        best = self._best.get("psnr_y", -math.inf)
+        for line in self._guards.after_validation(done, result.psnr_y, self._bicubic, best):
+            self._say(line)
+        if result.psnr_y > best:  # a NaN is never the best
             self._best = {"psnr_y": result.psnr_y, "step": done}
             self._export(_BEST)
         write_curves(self._folder)
@@ -260,23 +338,13 @@ class Trainer:
         record: dict[str, Any] = {
             "rule": RULE,
             "counters": counters,
+            "guards": self._guards.state(),
             "best": self._best,
             **self._marks,
             "config": to_yaml(self._config),
         }
         self._checkpoints.save(TrainState(done, arrays, record))
         self._export(_LAST)
-
-    def _check_health(self, done: int) -> None:
-        bad, allowed = self._step.counters.bad_in_a_row, self._config.train.max_bad_steps
-        if bad >= allowed:
-            saved = self._checkpoints.paths()
-            last = f"{saved[-1]} is the last good state" if saved else "no state was saved yet"
-            raise TrainingError(
-                f"steps {done - bad + 1} to {done}: loss or gradients were not finite, so they "
-                f"changed nothing, and {allowed} in a row are too many; {last}. A lower "
-                "optimiser.lr, or train.clip_norm, may help, in a new --output"
-            )
 
     def _numbers(self, progress: Progress) -> dict[str, float]:
         """One line of the journal: means over the steps since the last one."""

@@ -9,6 +9,7 @@ as it was raised, and MindSpore's pipeline is taken down in order.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,7 +22,7 @@ from mindspore.dataset import vision
 from vimeo_tools.data.septuplets import FRAMES_PER_CLIP
 from vimeo_tools.errors import FrameError, LmdbError, SettingsError, VimeoToolsError
 from vimeo_tools.feed.augment import Augmentation, draw
-from vimeo_tools.feed.order import Evaluation, Training
+from vimeo_tools.feed.order import Evaluation, Sample, Training
 from vimeo_tools.feed.samples import SeptupletSource, open_septuplets
 from vimeo_tools.running.jobs import available_workers
 
@@ -32,6 +33,7 @@ __all__ = [
     "Training",
     "create_dataset",
     "open_septuplets",
+    "what_is_drawn",
 ]
 
 Batch = dict[str, Any]
@@ -160,10 +162,7 @@ class _Rows:
 
     def __getitem__(self, place: int) -> tuple[Any, ...]:
         sample = self._samples[int(place)]
-        augmentation = Augmentation()
-        if isinstance(self._plan, Training):
-            rng = self._plan.rng(sample)
-            augmentation = draw(self._plan.augment, self._source.lq_size, rng)
+        augmentation = _drawn(self._source, self._plan, sample)
         message = ""
         try:
             clip = self._source.read(sample.clip, augmentation, decode_with_mindspore)
@@ -173,6 +172,21 @@ class _Rows:
             message = f"{name if name in _ERRORS else VimeoToolsError.__name__}: {error}"
         key = self._source.keys[sample.clip]
         return *clip, key, augmentation.mirror, message
+
+
+def what_is_drawn(
+    source: SeptupletSource, plan: Training, step: int
+) -> list[tuple[str, Augmentation]]:
+    """Key and augmentation of each sample that a rank sees in a step, counted from 0."""
+    plan = dataclasses.replace(plan, steps=range(step, step + 1))
+    samples = plan.samples(len(source))
+    return [(source.keys[sample.clip], _drawn(source, plan, sample)) for sample in samples]
+
+
+def _drawn(source: SeptupletSource, plan: Training | Evaluation, sample: Sample) -> Augmentation:
+    if isinstance(plan, Evaluation):
+        return Augmentation()
+    return draw(plan.augment, source.lq_size, plan.rng(sample))
 
 
 def decode_with_mindspore(data: bytes) -> npt.NDArray[np.uint8]:

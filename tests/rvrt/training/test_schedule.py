@@ -30,3 +30,7 @@ def test_falls_to_exactly_its_minimum():
 
 def test_one_step_has_the_minimum():
     assert math.isclose(cosine(0, 1, 1.0, 0.5), 0.5)
+
+
+def test_never_rises_again_after_the_last_step():
+    assert {cosine(step, 10, 2e-4, 1e-7) for step in range(9, 40)} == {1e-7}

@@ -1,6 +1,8 @@
 import dataclasses
+import itertools
 import math
 import shutil
+from pathlib import Path
 
 import mindspore as ms
 import numpy as np
@@ -11,6 +13,7 @@ from rvrt.config.training import TRAIN_PRESETS
 from rvrt.errors import CheckpointError, ConfigError, TrainingError
 from rvrt.training.journal import read
 from rvrt.training.losses import LOSSES, charbonnier
+from rvrt.training.schedule import cosine
 from rvrt.training.state import Checkpoints, read_state
 from rvrt.training.trainer import Trainer
 from rvrt.weights.checkpoint import load_network, read_arrays
@@ -193,27 +196,75 @@ def test_frames_replaced_under_their_keys_are_noticed(septuplets, tmp_path):
     )
 
 
-def test_bad_steps_in_a_row_end_the_training(drawn, tmp_path, monkeypatch):
-    calls = []
+def nan_at(monkeypatch, *numbers):
+    """The losses of those steps, counted from 0 over all that are computed, are not finite."""
+    calls = itertools.count()
 
     def sometimes_nan(restored, gt):
-        calls.append(len(calls))
-        return charbonnier(restored, gt) * (math.nan if calls[-1] in (1, 3, 4) else 1.0)
+        return charbonnier(restored, gt) * (math.nan if next(calls) in numbers else 1.0)
 
     monkeypatch.setitem(LOSSES, "charbonnier", sometimes_nan)
+
+
+def test_bad_steps_in_a_row_send_the_training_back_once_with_a_lower_rate(
+    drawn, tmp_path, monkeypatch
+):
+    nan_at(monkeypatch, 1, 3, 4)
     config = tiny_config(
         drawn,
-        train={"steps": 9, "max_bad_steps": 2},
+        train={"steps": 6, "max_bad_steps": 2},
         checkpoints={"every": 3},
-        journal={"every": 3},
+        journal={"every": 1},
     )
-    with pytest.raises(TrainingError, match=r"steps 4 to 5: .*step_00000003.* is the last good"):
+    summary, said = fit(config, tmp_path)
+    assert summary.last_step == 6 and summary.skipped == 1
+    assert "step 2: loss or gradients not finite" in said[0]
+    key = Path(said[0].rpartition("saw ")[2].partition(" rows")[0])
+    assert (drawn / "sequences" / key / "im1.png").exists()
+    assert "steps 4 to 5: " in said[-1] and "back to step 3, with 0.5 times the rates" in said[-1]
+    lines = read(tmp_path)
+    assert [line["step"] for line in lines] == [1, 2, 3, 3, 4, 5, 6]
+    assert (lines[3]["went_back_from"], lines[3]["rate_factor"]) == (5, 0.5)
+    optimiser = config.optimiser
+    rates = [cosine(step, 6, optimiser.lr, optimiser.min_lr) for step in range(6)]
+    factors = [line["rate"] / rates[line["step"] - 1] for line in lines if "rate" in line]
+    assert factors == pytest.approx([1, 1, 1, 0.5, 0.5, 0.5])
+
+
+def test_the_second_time_it_ends_also_after_a_kill(drawn, tmp_path, monkeypatch):
+    nan_at(monkeypatch, 3, 4, 7, 8)
+    config = tiny_config(drawn, train={"steps": 9, "max_bad_steps": 2}, checkpoints={"every": 3})
+    stopped, said = fit(config, tmp_path, stop_after(6))
+    assert stopped.last_step == 4 and "back to step 3" in said[-1]
+    # Two further bad steps, calls 7 and 8.
+    with pytest.raises(TrainingError, match=r"steps 6 to 7: .*_00000004.* is the last good .*once"):
         fit(config, tmp_path)
     state = Checkpoints(tmp_path / "checkpoints", 3).load_last(print)
-    assert state.step == 3
-    assert state.record["counters"]["skipped"] == 1
-    assert read(tmp_path)[0]["skipped"] == 1
-    assert math.isfinite(read(tmp_path)[0]["loss"])
+    assert state.record["guards"]["went_back"]
+
+
+def test_bad_steps_before_any_state_end_the_training(drawn, tmp_path, monkeypatch):
+    nan_at(monkeypatch, 0, 1)
+    with pytest.raises(TrainingError, match=r"steps 1 to 2: .*no state was saved before"):
+        fit(tiny_config(drawn, train={"max_bad_steps": 2}), tmp_path)
+
+
+def test_frozen_parts_stay_and_the_others_move(drawn, one_step, tmp_path):
+    config = tiny_config(
+        drawn, train={"steps": 1}, optimiser={"freeze": ["feat_extract", "backbone"]}
+    )
+    fit(config, tmp_path)
+    now, free = arrays(tmp_path, 1), arrays(one_step, 1)
+    for name in (name for name in free if name.startswith("network/")):
+        held = name.startswith(("network/feat_extract.", "network/backbone."))
+        start = None if held else free[name]
+        if held:
+            moments = [other for other in now if name.removeprefix("network/") in other]
+            assert moments == [name], moments
+        else:
+            assert now[name].shape == start.shape
+    with pytest.raises(ConfigError, match=r"optimiser.freeze=spynet: no such part; .* backbone"):
+        fit(tiny_config(drawn, optimiser={"freeze": ["spynet"]}), tmp_path / "other")
 
 
 def test_fine_tuning_starts_from_given_weights(drawn, tmp_path):
@@ -227,6 +278,12 @@ def test_fine_tuning_starts_from_given_weights(drawn, tmp_path):
     before, after = read_arrays(weights)[0], read_arrays(tmp_path / "tuned/last.safetensors")[0]
     for name, array in before.items():
         np.testing.assert_array_equal(array, after[name])
+    measured = override(config, {"validation": {"clips": 1, "every": 1}})
+    _, said = fit(measured, tmp_path / "measured")
+    first, last = (line for line in read(tmp_path / "measured") if "psnr_y" in line)
+    assert (first["step"], last["step"]) == (0, 1) and first["psnr_y"] == last["psnr_y"]
+    ours, bicubic = first["psnr_y"], first["bicubic_psnr_y"]
+    assert said[0] == f"the weights to start from: {ours:.2f} dB, bicubic {bicubic:.2f}"
     other = override(config, {"model": {"gelu": "erf"}})
     with pytest.raises(CheckpointError, match="which differs from this training's"):
         fit(other, tmp_path / "other")
