@@ -15,13 +15,16 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from rvrt.cli.options import DEVICE, EXIT_OF_SIGNAL, PATH, PLUGIN, VERSION, message_for_errors
-from rvrt.config.loading import load_config, to_yaml
+from rvrt.config.explained import explained_yaml
+from rvrt.config.loading import load_config
+from rvrt.config.published import departures
 from rvrt.config.training import TRAIN_PRESETS, TrainConfig
 from vimeo_tools.errors import SettingsError
 
 if TYPE_CHECKING:
     from rvrt.training.trainer import TrainSummary
 
+EXIT_NOT_DONE = 75  # of sysexits.h: try again
 _SAME_WISH_SECONDS = 2.0
 
 
@@ -39,8 +42,21 @@ _SAME_WISH_SECONDS = 2.0
 @click.option("--output", type=PATH, help="Folder of the run.")
 @click.option("--spynet", type=PATH, help="Optical flow to begin with, from rvrt-convert.")
 @click.option("--init", type=PATH, help="Weights of a whole network to train further.")
+@click.option(
+    "--resume-from",
+    type=PATH,
+    help="A state of another run, or its folder: this one goes on from there.",
+)
+@click.option(
+    "--stop-after",
+    type=click.FloatRange(0, 10_000, min_open=True),
+    metavar="HOURS",
+    help=f"Save and end after the step that runs then, exit code {EXIT_NOT_DONE}: for queues.",
+)
 @DEVICE
-@click.option("--print-config", is_flag=True, help="Show the effective config as YAML, and end.")
+@click.option(
+    "--print-config", is_flag=True, help="Show the effective config as YAML, explained, and end."
+)
 @PLUGIN
 @VERSION
 def main(
@@ -51,6 +67,8 @@ def main(
     output: Path | None,
     spynet: Path | None,
     init: Path | None,
+    resume_from: Path | None,
+    stop_after: float | None,
     target_device: str,
     print_config: bool,
 ) -> None:
@@ -62,19 +80,29 @@ def main(
     which rvrt-eval and rvrt-restore read.
     """
     signals = _Signals()
-    given = {"data.root": data, "start.spynet": spynet, "start.init": init}
+    deadline = math.inf if stop_after is None else time.monotonic() + 3600 * stop_after
+    given = {
+        "data.root": data,
+        "start.spynet": spynet,
+        "start.init": init,
+        "start.resume_from": resume_from,
+    }
     paths = tuple(f"{key}={_quoted(path)}" for key, path in given.items() if path)
     with message_for_errors():
         config = load_config(preset, file, (*settings, *paths))
         if print_config:
-            click.echo(to_yaml(config), nl=False)
+            click.echo(explained_yaml(config), nl=False)
             return
         if output is None:
             raise SettingsError("--output is missing: the folder that the run is written into")
-        summary = _train(config, output, target_device, signals)
+
+        def stop() -> bool:
+            return signals() or time.monotonic() > deadline
+
+        summary = _train(config, output, target_device, stop)
     _report(summary, output, config.train.steps)
     if summary.stopped:
-        sys.exit(EXIT_OF_SIGNAL + (signals.first or 0))
+        sys.exit(EXIT_OF_SIGNAL + signals.first if signals.first else EXIT_NOT_DONE)
 
 
 def _train(
@@ -92,7 +120,10 @@ def _train(
         if world.is_main:
             click.echo(line, err=True)
 
-    return Trainer(config, output, world, target, say).fit(stop)
+    trainer = Trainer(config, output, world, target, say)
+    for line in departures(config):
+        say(f"not as published: {line}")
+    return trainer.fit(stop)
 
 
 class _Signals:
@@ -139,7 +170,7 @@ def _quoted(path: Path) -> str:
 
 def _report(summary: TrainSummary, output: Path, steps: int) -> None:
     done = summary.last_step - summary.first_step
-    if not done:
+    if not done and not summary.stopped:
         click.echo(f"{output}: all {steps} steps were done already")
         return
     click.echo(

@@ -72,8 +72,9 @@ def override(config: Config, values: Mapping[str, Any]) -> Config:
 
 
 def flat(config: object) -> dict[str, Any]:
-    """All values by their dotted names: {"train.batch_size": 8, ...}."""
-    return dict(_flat(dataclasses.asdict(config), ""))  # type: ignore[call-overload]
+    """All values of a config, or of what its YAML holds, by name: {"train.batch_size": 8, ...}."""
+    held = config if isinstance(config, Mapping) else dataclasses.asdict(config)  # type: ignore[call-overload]
+    return dict(_flat(held, ""))
 
 
 def to_yaml(config: TrainConfig) -> str:

@@ -93,7 +93,24 @@ class NetworkConfig:
 @dataclass(frozen=True)
 class SkeletonConfig(NetworkConfig):
     """The skeleton that RVRT and RVRT Light share. Triples: (feature extraction, backbones,
-    reconstruction)."""
+    reconstruction).
+
+    Attributes:
+        embed_dim: channels of the features.
+        window_size: frames, rows and columns of a window of attention; in feature extraction and
+            reconstruction it has one frame.
+        num_blocks: RSTBs of each part.
+        depths: Swin layers of each RSTB.
+        num_heads: of the attention in windows.
+        mlp_ratio: hidden channels of an MLP, as times of its input's.
+        attention_heads: of the attention that aligns.
+        attention_window: rows and columns of the positions that it looks at.
+        upsample_dim: channels at full resolution.
+        clip_size: frames that are worked on together.
+        gelu: "erf", exact, or "tanh", its approximation.
+        layer_norm_eps: added to the variance.
+        relative_position: whether attention in windows has a bias by relative position.
+    """
 
     embed_dim: int = 144
     window_size: _Triple = (2, 8, 8)
@@ -183,7 +200,13 @@ class SkeletonConfig(NetworkConfig):
 
 @dataclass(frozen=True)
 class RVRTConfig(SkeletonConfig):
-    """RVRT as the authors publish it; the defaults are the Vimeo90K network (002)."""
+    """RVRT as the authors publish it; the defaults are the Vimeo90K network (002).
+
+    Attributes:
+        deformable_groups: parts of the channels of k and v that have offsets of their own.
+        max_offset: pixels that an offset may be long, beside the optical flow.
+        offset_dim: channels inside the part that finds the offsets.
+    """
 
     title: ClassVar[str] = "RVRT"
     # The coarsest level of the flow of 32 pixels is one pixel, which no flow is read from.

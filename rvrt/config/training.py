@@ -40,15 +40,19 @@ class StartConfig:
     Attributes:
         spynet: weights file of the optical flow, converted by rvrt-convert; None: from scratch.
         init: weights file of a whole network, to be trained further; None: from scratch.
+        resume_from: a saved state of another run, or its folder for the newest: weights, moments,
+            counters and the place in the data are taken from there; None: from none.
     """
 
     spynet: str | None = None
     init: str | None = None
+    resume_from: str | None = None
 
     def __post_init__(self) -> None:
         _check(
-            self.spynet is None or self.init is None,
-            "spynet and init: a whole network brings its optical flow; give one of them",
+            [self.spynet, self.init, self.resume_from].count(None) >= 2,
+            "spynet, init and resume_from: a state or a whole network brings its optical flow; "
+            "give one of them",
         )
 
 

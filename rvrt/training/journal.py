@@ -29,6 +29,7 @@ CURVES = "curves.png"
 _DRAWN_AT_MOST = 2000
 _SMOOTHED_OVER = 1 / 25
 _LOG_ABOVE = 10
+_TRAINING, _VALIDATION = "training", "validation"
 _OURS, _BICUBIC = "#2a6fbb", "#8a8f98"
 
 Line = dict[str, Any]
@@ -82,7 +83,15 @@ class Journal:
         self._lines.append({"step": int(step), **values})
         if self._events is not None:
             for name, value in numbers.items():
-                self._events.add_scalar(name, float(value), step)
+                self._events.add_scalar(_grouped(name), float(value), step)
+
+    def picture(self, step: int, path: Path) -> None:
+        """Show a PNG, a validation's sheet, in TensorBoard; elsewhere it is a file already."""
+        if self._events is not None:
+            from vimeo_tools.data.png import decode_with_pillow  # Pillow, for events alone
+
+            pixels = decode_with_pillow(path.read_bytes())
+            self._events.add_image(f"{_VALIDATION}/sheet", pixels, step, dataformats="HWC")
 
     def rewind(self, step: int) -> None:
         """Forget the lines after ``step``: a run resumed from there will write them again.
@@ -119,6 +128,13 @@ def _parsed(place: str, value: Any) -> Line:
         return line
     except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise damaged(place, error) from error
+
+
+def _grouped(name: str) -> str:
+    """As TensorBoard puts names together, by what stands before a slash."""
+    if "/" in name:
+        return name
+    return f"{_VALIDATION if name.endswith('psnr_y') else _TRAINING}/{name}"
 
 
 def _plain_number(value: float) -> float | int:

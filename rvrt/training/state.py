@@ -14,6 +14,7 @@ from rvrt.errors import CheckpointError
 from rvrt.weights.checkpoint import read_safetensors, write_safetensors
 from vimeo_tools.running.atomic import remove_parts
 
+CHECKPOINTS = "checkpoints"  # in the folder of a run
 _NAME = "step_{:08d}.safetensors"
 
 
@@ -62,6 +63,17 @@ class Checkpoints:
     def paths(self) -> list[Path]:
         """The files, oldest first."""
         return sorted(self._folder.glob(_NAME.replace("{:08d}", "*[0-9]")))
+
+    def newest(self) -> Path:
+        """The newest file, which need not be whole.
+
+        Raises:
+            CheckpointError: there is none.
+        """
+        paths = self.paths()
+        if not paths:
+            raise CheckpointError(f"{self._folder}: holds no state of a training")
+        return paths[-1]
 
     def last_before(self, step: int) -> Path | None:
         """The newest file of a state in which `step`, counted from 1, is not done yet."""

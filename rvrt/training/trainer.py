@@ -17,7 +17,7 @@ from mindspore import Tensor, nn
 
 from rvrt.config.loading import to_yaml
 from rvrt.config.training import TrainConfig
-from rvrt.errors import CheckpointError, TrainingError
+from rvrt.errors import TrainingError
 from rvrt.models import build_network
 from rvrt.runtime import device
 from rvrt.runtime.world import World
@@ -35,12 +35,13 @@ from rvrt.training.losses import loss_named
 from rvrt.training.optimiser import RULE, Optimiser
 from rvrt.training.progress import Progress
 from rvrt.training.run_folder import claimed
-from rvrt.training.state import Checkpoints, TrainState
+from rvrt.training.start import load_weights, state_of_another
+from rvrt.training.state import CHECKPOINTS, Checkpoints, TrainState
 from rvrt.training.step import StepResult, TrainStep
 from rvrt.training.validation import ValidationResult, validate
-from rvrt.weights.checkpoint import load_arrays, load_spynet, read_arrays, save_network
+from rvrt.weights.checkpoint import save_network
 
-_CHECKPOINTS, _SHEETS = "checkpoints", "sheets"
+_SHEETS = "sheets"
 _BEST, _LAST = "best.safetensors", "last.safetensors"
 _RANDOM = "random_state"
 ALONE = World()
@@ -106,7 +107,7 @@ class Trainer:
         self._network = build_network(config.model, how)
         self._network.set_train(True)
         self._average = build_network(config.model, how) if config.train.ema else None
-        self._checkpoints = Checkpoints(folder / _CHECKPOINTS, config.checkpoints.keep)
+        self._checkpoints = Checkpoints(folder / CHECKPOINTS, config.checkpoints.keep)
         self._guards = Guards(config.guards, config.train.max_bad_steps)
         self._best: dict[str, float] = {}
         self._bicubic = math.nan
@@ -242,9 +243,17 @@ class Trainer:
     def _begin(self) -> int:
         """Fill the weights, from the newest state or the first time; the number of steps done."""
         state = self._newest_state()
-        if state is None:
-            self._load_start()
+        other = self._config.start.resume_from if state is None else None
+        if state is None and other is None:
+            load_weights(self._network, self._config, self._say)
         self._step = self._make_step()
+        if other is not None:
+            state = state_of_another(Path(other), self._config, self._say)
+            self._restore(state)
+            self._say(f"goes on from step {state.step} of {other}")
+            if self._world.is_main:
+                self._save(state.step)
+            return state.step
         if state is None:
             self._world.broadcast(self._step.tensors().values())
             return 0
@@ -266,21 +275,6 @@ class Trainer:
         return TrainStep(
             network, self._loss, self._optimiser, config.train, self._average, self._world.average
         )
-
-    def _load_start(self) -> None:
-        start = self._config.start
-        if start.init:
-            arrays, record = read_arrays(Path(start.init))
-            if record is not None and record.config != self._config.model:
-                raise CheckpointError(
-                    f"{start.init}: trained as {record.config}, which differs from this training's "
-                    f"{self._config.model}"
-                )
-            load_arrays(self._network, arrays, start.init)
-        elif start.spynet:
-            load_spynet(self._network, Path(start.spynet))
-        elif self._config.model.has_flow:
-            self._say("optical flow: from scratch; --spynet WEIGHTS begins with a trained one")
 
     def _resume(self, state: TrainState) -> None:
         steps = self._config.train.steps
@@ -315,6 +309,8 @@ class Trainer:
         sheet = self._folder / _SHEETS / f"step_{done:08d}.png"
         result: ValidationResult = validate(self._shown, self._clips, sheet)
         journal.write(done, **dataclasses.asdict(result))
+        if sheet.exists():
+            journal.picture(done, sheet)
         self._bicubic = result.bicubic_psnr_y
         best = self._best.get("psnr_y", -math.inf)
         for line in self._guards.after_validation(done, result.psnr_y, self._bicubic, best):

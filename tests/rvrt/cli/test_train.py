@@ -207,6 +207,24 @@ def test_print_config_shows_what_would_be_trained(tmp_path, preset):
     assert np.isclose(config.optimiser.min_lr, 1e-7)
 
 
+def test_print_config_explains_every_key(tmp_path):
+    shown = invoke("--preset", "rvrt", "--print-config").output
+    assert "  # samples of one step, over all devices.\n  batch_size: 8\n" in shown
+    assert "\n# The steps of a training.\ntrain:\n" in shown
+    assert "  # probabilities, 0 to 1.\n  reverse: 0.5\n  flip_horizontal: 0.5\n" in shown
+    assert "  # hidden channels of an MLP, as times of its input's.\n  mlp_ratio: 2\n" in shown
+    assert "null: from scratch" in shown and "None" not in shown
+
+
+def test_a_queue_s_time_ends_it_and_the_exit_code_asks_for_more(drawn, tmp_path):
+    file = tmp_path / "tiny.yaml"
+    file.write_text(to_yaml(tiny_config(drawn, train={"steps": 100_000})))
+    command = ("--config", file, "--output", tmp_path / "run", "--stop-after", "1e-9")
+    done = invoke(*command)
+    assert done.exit_code == 75, done.output
+    assert "stopped, and saved; the same command goes on" in done.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

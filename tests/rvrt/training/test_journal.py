@@ -108,13 +108,34 @@ def test_tensorboard_gets_the_same_numbers_and_hides_what_was_rewound(tmp_path):
         journal.write(1, loss=0.5)
         journal.write(2, loss=0.25)
         journal.rewind(1)
-        journal.write(2, loss=0.125)
+        journal.write(2, loss=0.125, psnr_y=30.0)
     assert list(events(tmp_path)) == [
-        (1, "loss", 0.5),
-        (2, "loss", 0.25),
+        (1, "training/loss", 0.5),
+        (2, "training/loss", 0.25),
         (2, "purge", 1),
-        (2, "loss", 0.125),
+        (2, "training/loss", 0.125),
+        (2, "validation/psnr_y", 30.0),
     ]
+
+
+def test_tensorboard_gets_the_sheets(tmp_path):
+    pytest.importorskip("tensorboardX")
+    sheet = tmp_path / "sheet.png"
+    Image.new("RGB", (8, 6), (250, 10, 20)).save(sheet)
+    with Journal(tmp_path / "run", tensorboard=True) as journal:
+        journal.picture(5, sheet)
+    assert [(step, tag) for step, tag, _ in events(tmp_path / "run")] == [(5, "validation/sheet")]
+
+
+def test_pandas_reads_the_numbers_in_one_line(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    with Journal(tmp_path) as journal:
+        journal.write(1, loss=0.5, rate=1e-4)
+        journal.write(2, loss=math.nan, rate=5e-5)
+        journal.write(2, psnr_y=math.inf)
+    table = pandas.read_json(tmp_path / "metrics.jsonl", lines=True)
+    np.testing.assert_array_equal(table["loss"], [0.5, math.nan, math.nan])
+    np.testing.assert_array_equal(table["psnr_y"], [math.nan, math.nan, math.inf])
 
 
 def test_tensorboard_asked_for_and_absent_says_what_to_install(tmp_path, monkeypatch):

@@ -249,6 +249,40 @@ def test_bad_steps_before_any_state_end_the_training(drawn, tmp_path, monkeypatc
         fit(tiny_config(drawn, train={"max_bad_steps": 2}), tmp_path)
 
 
+def test_a_run_goes_on_from_the_state_of_another_with_other_settings(drawn, four_steps, tmp_path):
+    lower = tiny_config(
+        drawn,
+        train={"steps": 6},
+        optimiser={"lr": 1e-4},
+        start={"resume_from": str(four_steps)},
+    )
+    before = {path: path.stat().st_mtime_ns for path in four_steps.rglob("*")}
+    summary, said = fit(lower, tmp_path / "run")
+    assert (summary.first_step, summary.last_step) == (4, 6)
+    assert "optimiser.lr 0.001, now 0.0001" in said[0] and "goes on from step 4 of" in said[1]
+    assert [line["step"] for line in read(tmp_path / "run")] == [5, 6]
+    assert before == {path: path.stat().st_mtime_ns for path in four_steps.rglob("*")}
+    # The first two steps of the rest are those that the other run itself would do.
+    same = tiny_config(
+        drawn, train={"steps": 6}, start={"resume_from": str(four_steps / LATEST.format(4))}
+    )
+    fit(same, tmp_path / "same")
+    longer = shutil.copytree(four_steps, tmp_path / "longer")
+    fit(tiny_config(drawn, train={"steps": 6}, checkpoints={"every": 2}), longer)
+    one, other = arrays(tmp_path / "same", 6), arrays(longer, 6)
+    assert all(np.array_equal(one[name], other[name]) for name in one | other)
+
+
+def test_a_state_to_go_on_from_must_be_one_and_of_this_network(drawn, four_steps, tmp_path):
+    wider = tiny_config(drawn, model={"embed_dim": 16}, start={"resume_from": str(four_steps)})
+    with pytest.raises(CheckpointError, match=r"another network: model.embed_dim 8, now 16"):
+        fit(wider, tmp_path / "run")
+    for place, message in ((drawn, "holds no state"), (drawn / "sep_trainlist.txt", "damaged")):
+        config = tiny_config(drawn, start={"resume_from": str(place)})
+        with pytest.raises(CheckpointError, match=message):
+            fit(config, tmp_path / "run")
+
+
 def test_frozen_parts_stay_and_the_others_move(drawn, one_step, tmp_path):
     config = tiny_config(
         drawn, train={"steps": 1}, optimiser={"freeze": ["feat_extract", "backbone"]}
