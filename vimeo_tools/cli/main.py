@@ -9,7 +9,6 @@ import click
 
 from vimeo_tools._version import __version__
 from vimeo_tools.cli.options import (
-    BLUR,
     COMMON,
     CONVENTION,
     DASK,
@@ -17,6 +16,7 @@ from vimeo_tools.cli.options import (
     FOLDER,
     LAYOUT,
     LISTS,
+    PARAMETERS,
     WORKERS,
     add_options,
     choose_lists,
@@ -79,8 +79,12 @@ def _show_version(ctx: click.Context, _option: click.Parameter, wanted: bool) ->
     help="Gets all output.  [default: BIx4 with --generate-lq, else .]",
 )
 @click.option("--generate-lq", is_flag=True, help="Make the LQ frames too.")
-@click.option("--scale", type=click.IntRange(2, 64), default=4, show_default=True)
-@add_options(LAYOUT, DEGRADATION, CONVENTION, *BLUR)
+@click.option(
+    "--scale",
+    type=click.IntRange(1, 64),
+    help="How many times smaller.  [default: 4; 1 for noise and none]",
+)
+@add_options(LAYOUT, DEGRADATION, CONVENTION, *PARAMETERS)
 @click.option(
     "--annotation-form",
     type=click.Choice(list(ANNOTATION_FORMS)),
@@ -131,10 +135,12 @@ def main(
         _refuse_options_before_command(ctx)
         return
     made = take_degradation(options)
+    if options["scale"] is not None:
+        made.check_scale(options["scale"])
     if options["images_root"] is None:
         options["images_root"] = Path(options["layout"].gt_folder)
     if options["output_dir"] is None:
-        usual = made.folder(options["scale"]) if options["generate_lq"] else "."
+        usual = made.folder(options["scale"] or made.usual_scale) if options["generate_lq"] else "."
         options["output_dir"] = Path(usual)
     if dask:  # its workers have other working directories
         for name in ("images_root", "output_dir"):

@@ -50,8 +50,10 @@ CONVENTION = click.option(
     help="Of bicubic. double: as BasicSR, KAIR and the published RVRT; uint8: as mindediting.  "
     "[default: double]",
 )
-BLUR = (
-    click.option("--sigma", type=click.FloatRange(0.1, 20), help="Of bd, in GT pixels."),
+PARAMETERS = (
+    click.option(
+        "--sigma", type=float, help="Of bd, in GT pixels; of noise, in levels.  [default: 25]"
+    ),
     click.option("--kernel", type=click.IntRange(1, 99), metavar="TAPS", help="Of bd, an axis."),
     click.option(
         "--phase",
@@ -60,6 +62,7 @@ BLUR = (
         help="Of bd: the GT pixel under the middle of the kernel for the first sample.",
     ),
     click.option("--border", type=click.Choice(BORDERS), help="Of bd: what lies outside a frame."),
+    click.option("--seed", type=int, help="Of noise; each frame has its own.  [default: 0]"),
 )
 
 
@@ -95,9 +98,9 @@ def add_options(*chosen: Callable[[Function], Function]) -> Callable[[Function],
 
 
 def take_degradation(options: dict[str, Any]) -> Degradation:
-    """Take the options of DEGRADATION, CONVENTION and BLUR out of ``options``: what they mean."""
+    """Take the options of DEGRADATION, CONVENTION and PARAMETERS out: what they mean."""
     name = options.pop("degradation")
-    given = {option: options.pop(option) for option in ("convention", *Blur._fields)}
+    given = {option: options.pop(option) for option in ("convention", *Blur._fields, "seed")}
     return choose_degradation(name, **{k: v for k, v in given.items() if v is not None})
 
 
@@ -166,6 +169,7 @@ def summary_values(summary: Summary, failures_path: Path | None) -> dict[str, An
         "clips": summary.clips,
         "done": summary.done,
         "skipped": summary.skipped,
+        "ties": summary.ties,
         "seconds": round(summary.seconds, 3),
         **failure_values(summary.failures, failures_path),
     }

@@ -28,7 +28,7 @@ from vimeo_tools.resize.matlab import CONVENTIONS
 @click.command("verify")
 @click.argument("gt", type=click.Path(path_type=Path), default=Path(GT_FOLDER))
 @click.argument("lq", type=click.Path(path_type=Path), default=Path("BIx4"))
-@click.option("--scale", type=click.IntRange(2, 64), help="[default: the recorded one, else 4]")
+@click.option("--scale", type=click.IntRange(1, 64), help="[default: the recorded one, else 4]")
 @click.option("--degradation", metavar="NAME", help="[default: the recorded one, else bicubic]")
 @click.option(
     "--convention",

@@ -121,7 +121,7 @@ class LqFromGt:
 
     Args:
         gt: where the GT frames come from.
-        scale: how many times smaller than GT.
+        scale: how many times smaller than GT; None for 4, or 1 of what keeps the size.
         degradation: a key of `vimeo_tools.DEGRADATIONS`, or what it stands for.
 
     Attributes:
@@ -133,9 +133,10 @@ class LqFromGt:
     """
 
     def __init__(
-        self, gt: FrameStore, scale: int = 4, degradation: str | Degradation = "bicubic"
+        self, gt: FrameStore, scale: int | None = None, degradation: str | Degradation = "bicubic"
     ) -> None:
         self._degradation = choose_degradation(degradation)
+        scale = self._degradation.usual_scale if scale is None else scale
         self._degradation.check_scale(scale)
         self._gt = gt
         self._scale = scale
@@ -147,11 +148,11 @@ class LqFromGt:
 
     def frame(self, name: str) -> Frame:
         """As `FrameStore.frame`."""
-        return self.shrink(self._gt.frame(name))
+        return self.shrink(self._gt.frame(name), name)
 
-    def shrink(self, gt_frame: Frame) -> Frame:
-        """What `frame` returns, for a caller that has the GT frame already."""
-        return self._degradation.apply(gt_frame, self._scale)
+    def shrink(self, gt_frame: Frame, name: str) -> Frame:
+        """What `frame` returns, for a caller that has the GT frame of that name already."""
+        return self._degradation.of_frame(name).apply(gt_frame, self._scale)
 
     def where(self, name: str) -> str:
         """As `FrameStore.where`: the GT frame."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, is_dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +13,17 @@ import numpy.typing as npt
 from vimeo_tools.errors import SettingsError
 
 Frame = npt.NDArray[np.uint8]
+Levels = npt.NDArray[np.float64]
 WHOLE_FRAME = 2**16
-_SMALLEST_SCALE, _LARGEST_SCALE = 2, 64
+_LEVELS = 255
+_SMALLEST_SCALE, _LARGEST_SCALE, _USUAL_SCALE = 2, 64, 4
+
+
+class Made(NamedTuple):
+    """A low-quality frame, and how many of its samples even the original program leaves open."""
+
+    frame: Frame
+    ties: int
 
 
 class Degradation(ABC):
@@ -27,11 +36,15 @@ class Degradation(ABC):
     Attributes:
         name: by which `vimeo_tools.DEGRADATIONS` and commands know it.
         tag: begins the names of its folders and databases, as BI in ``BIx4``.
+        scales: that it makes; 1 alone where frames stay as large as they are.
+        tie: the original program's own runs differ by one level where the exact value is nearer to
+            a half than this.
     """
 
     name: str
     tag: str
     scales: Sequence[int] = range(_SMALLEST_SCALE, _LARGEST_SCALE + 1)
+    tie: float = 0.0
 
     @abstractmethod
     def apply(self, frame: Frame, scale: int) -> Frame:
@@ -56,13 +69,36 @@ class Degradation(ABC):
         """
         return WHOLE_FRAME
 
+    def of_frame(self, name: str) -> Degradation:
+        """The same for the frame of that name, where each has something of its own: noise.
+
+        Args:
+            name: of the frame in its data set, as ``00001/0001/im1``, wherever it is read from.
+        """
+        return self
+
+    def levels(self, frame: Frame, scale: int) -> Levels:
+        """The samples of `apply` before they are rounded, in 0..255, float64.
+
+        Without rounding to be seen they are those of `apply`.
+        """
+        return self.apply(frame, scale).astype(np.float64)
+
     def undecided(self, frame: Frame, scale: int) -> npt.NDArray[np.bool_] | None:
         """Where even the original program's own runs differ by one level, as a mask; or nowhere.
 
         Args:
             frame, scale: as for `apply`, whose result has the shape of the mask.
         """
-        return None
+        return near_halves(self.levels(frame, scale), self.tie) if self.tie else None
+
+    def make(self, frame: Frame, scale: int) -> Made:
+        """What `apply` gives, and how many of its samples are undecided."""
+        if not self.tie:
+            return Made(self.apply(frame, scale), 0)
+        levels = self.levels(frame, scale)
+        ties = int(near_halves(levels, self.tie).sum())
+        return Made(rounded(levels), ties)
 
     def folder(self, scale: int) -> str:
         """The usual name of a tree of such frames, as ``BIx4``."""
@@ -76,20 +112,36 @@ class Degradation(ABC):
         """JSON-like; all that decides the pixels. Read back by `from_record`."""
         return {"degradation": self.name, **self.parameters()}
 
+    @property
+    def usual_scale(self) -> int:
+        """The scale where none is asked for: 4, or the first that it makes."""
+        return _USUAL_SCALE if _USUAL_SCALE in self.scales else self.scales[0]
+
     def check_scale(self, scale: int) -> None:
         """Raise a SettingsError unless frames can be made so many times smaller."""
         if scale not in self.scales:
             known = self.scales
             each = ", ".join(map(str, known))
             allowed = f"{known[0]} to {known[-1]}" if isinstance(known, range) else each
-            raise SettingsError(
-                f"degradation {self.name}, scale {scale}: need {allowed}; 4 makes quarter-size "
-                "frames"
-            )
+            meaning = "; 4 makes quarter-size frames" * (_USUAL_SCALE in known)
+            raise SettingsError(f"degradation {self.name}, scale {scale}: need {allowed}{meaning}")
 
     def __str__(self) -> str:
         values = ", ".join(f"{name} {value}" for name, value in self.parameters().items())
         return f"{self.name} ({values})" if values else self.name
+
+
+def rounded(levels: Levels) -> Frame:
+    """0..255 in float64 to uint8 as im2uint8 does: clipped, halves up. Changes its argument."""
+    np.clip(levels, 0, _LEVELS, out=levels)
+    levels += 0.5
+    return levels.astype(np.uint8)
+
+
+def near_halves(levels: Levels, nearer: float) -> npt.NDArray[np.bool_]:
+    """Where a level is nearer to a half than that."""
+    near: npt.NDArray[np.bool_] = np.abs(levels - np.floor(levels) - 0.5) < nearer
+    return near
 
 
 def with_parameters(degradation: Degradation, parameters: Mapping[str, Any]) -> Degradation:
@@ -107,4 +159,10 @@ def with_parameters(degradation: Degradation, parameters: Mapping[str, Any]) -> 
             raise SettingsError(
                 f"degradation {degradation.name}: {name} is no parameter of it; there are: {known}"
             )
-    return replace(degradation, **parameters)  # type: ignore[type-var]
+    try:
+        return replace(degradation, **parameters)  # type: ignore[type-var]
+    except TypeError:
+        values = ", ".join(f"{name} {value!r}" for name, value in parameters.items())
+        raise SettingsError(
+            f"degradation {degradation.name}: {values}: a value is of another type than it must be"
+        ) from None

@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from vimeo_tools.degradations.base import Degradation, Frame
+from vimeo_tools.degradations.base import Degradation, Frame, Levels, rounded
 from vimeo_tools.errors import FrameError, SettingsError
 
 Border = Literal["replicate", "reflect", "symmetric"]
@@ -23,7 +23,6 @@ BORDERS: tuple[Border, ...] = ("replicate", "reflect", "symmetric")
 _WIDEST_KERNEL = 99
 # MATLAB's order of summation is not documented: nearer to a half than this, two runs of it differ.
 _UNDECIDED = 2e-5
-_LEVELS = 255
 
 
 class Blur(NamedTuple):
@@ -87,12 +86,16 @@ class BlurDown(Degradation):
     phase: int | None = None
     border: Border | None = None
 
+    tie = _UNDECIDED
+
     def __post_init__(self) -> None:
         if self.sigma is not None and not 0.1 <= self.sigma <= 20:
             raise SettingsError(f"sigma {self.sigma}: need 0.1 to 20 GT pixels")
-        if self.kernel is not None and not 1 <= self.kernel <= _WIDEST_KERNEL:
+        if not (
+            self.kernel is None or (_whole(self.kernel) and 1 <= self.kernel <= _WIDEST_KERNEL)
+        ):
             raise SettingsError(f"kernel {self.kernel}: need 1 to {_WIDEST_KERNEL} taps")
-        if self.phase is not None and not 0 <= self.phase < max(self.scales):
+        if not (self.phase is None or (_whole(self.phase) and 0 <= self.phase < max(self.scales))):
             raise SettingsError(f"phase {self.phase}: need 0 up to less than the scale")
         if self.border not in (None, *BORDERS):
             raise SettingsError(f"border {self.border!r}: allowed are {', '.join(BORDERS)}")
@@ -127,17 +130,22 @@ class BlurDown(Degradation):
 
     def apply(self, frame: Frame, scale: int) -> Frame:
         """As `Degradation.apply`."""
-        levels = self._levels(frame, scale)
-        # In place, on the way to whole numbers: clip, add a half, truncate.
-        np.clip(levels, 0, _LEVELS, out=levels)
-        levels += 0.5
-        return levels.astype(np.uint8)
+        return rounded(self.levels(frame, scale))
 
-    def undecided(self, frame: Frame, scale: int) -> npt.NDArray[np.bool_]:
-        """As `Degradation.undecided`."""
-        levels = self._levels(frame, scale)
-        undecided: npt.NDArray[np.bool_] = np.abs(levels - np.floor(levels) - 0.5) < _UNDECIDED
-        return undecided
+    def levels(self, frame: Frame, scale: int) -> Levels:
+        """As `Degradation.levels`."""
+        blur = self.blur(scale)
+        if min(frame.shape[:2]) < scale:
+            height, width = frame.shape[:2]
+            raise FrameError(f"the frame is {width}x{height}: smaller than the scale {scale}")
+        weights = gaussian(blur.sigma, blur.kernel)
+        rows, columns = (
+            _taps(length // scale * scale, scale, blur.kernel, blur.phase, blur.border)
+            for length in frame.shape[:2]
+        )
+        # Pairs of equal weight are added first, as whole numbers while they are.
+        fewer = _weighted(frame.astype(np.uint16), rows, weights, axis=0)
+        return _weighted(fewer, columns, weights, axis=1)
 
     def margin(self, scale: int) -> int:
         """As `Degradation.margin`."""
@@ -151,20 +159,9 @@ class BlurDown(Degradation):
         values = ", ".join(f"{name} {value}" for name, value in own.items())
         return f"{self.name} ({values})" if values else self.name
 
-    def _levels(self, frame: Frame, scale: int) -> npt.NDArray[np.float64]:
-        """The samples that are kept, 0..255, not rounded."""
-        blur = self.blur(scale)
-        if min(frame.shape[:2]) < scale:
-            height, width = frame.shape[:2]
-            raise FrameError(f"the frame is {width}x{height}: smaller than the scale {scale}")
-        weights = gaussian(blur.sigma, blur.kernel)
-        rows, columns = (
-            _taps(length // scale * scale, scale, blur.kernel, blur.phase, blur.border)
-            for length in frame.shape[:2]
-        )
-        # Pairs of equal weight are added first, as whole numbers while they are.
-        fewer = _weighted(frame.astype(np.uint16), rows, weights, axis=0)
-        return _weighted(fewer, columns, weights, axis=1)
+
+def _whole(number: object) -> bool:
+    return isinstance(number, int)
 
 
 def gaussian(sigma: float, taps: int) -> npt.NDArray[np.float64]:

@@ -109,7 +109,8 @@ class SeptupletSource:
             gt = dict(zip(order, gt_part.read(self._gt, key, order), strict=True))
             gt_frames = [gt[number] for number in gt_order]
             # After the last decode: in turns, both kinds of work are slower.
-            lq_frames = [self._lq.shrink(frame) for frame in gt.values()]
+            names = clip_names(key, order)
+            lq_frames = [self._lq.shrink(f, n) for f, n in zip(gt.values(), names, strict=True)]
         else:
             gt_frames = gt_part.read(self._gt, key, gt_order)
             lq_frames = _Part(self.lq_size, box, decode).read(self._lq, key, order)
@@ -145,7 +146,8 @@ def open_sequences(
         lq: ``BIx4`` or ``NAME.lmdb``; None to make LQ from GT as it is read.
         clip_list: a list in any of the forms of `vimeo_tools.data.lists`; None for all clips of
             ``gt``.
-        scale: how many times smaller LQ is; None for what ``lq`` has, or 4 where it is made.
+        scale: how many times smaller LQ is; None for what ``lq`` has, or where it is made 4 (1 of
+            what keeps the size).
         degradation: a key of `vimeo_tools.DEGRADATIONS`, or what it stands for; None for what
             ``lq`` was made with, or bicubic where it is made.
         convention: of bicubic, see `vimeo_tools.downscale`.
@@ -166,7 +168,7 @@ def open_sequences(
     gt_source = _open(Path(gt))
     lq_source: ClipFrames | LqFromGt
     if lq is None:
-        lq_source = LqFromGt(gt_source, 4 if scale is None else scale, wanted or "bicubic")
+        lq_source = LqFromGt(gt_source, scale, wanted or "bicubic")
     else:
         lq_source = _open(Path(lq))
         _check_made_with(Path(lq), scale, wanted)

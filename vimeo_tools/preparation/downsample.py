@@ -99,7 +99,7 @@ def downsample_clip(
     gt_root: Path, lq_root: Path, settings: LqSettings, overwrite: bool, key: str
 ) -> Outcome:
     """Make the LQ frames of one clip; the arguments are those of `downsample_tree`."""
-    done = skipped = 0
+    done = skipped = ties = 0
     failures = []
     layout = settings.layout
     for number in layout.numbers:
@@ -111,19 +111,21 @@ def downsample_clip(
             if not done:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 remove_parts(target.parent)
-            _downsample_frame(source, target, settings)
+            made = settings.degradation.of_frame(layout.frame_name(key, number))
+            ties += _downsample_frame(source, target, settings, made)
             done += 1
         except FrameError as error:
             failures.append(Failure(str(source), str(error)))
         except OSError as error:
             failures.append(Failure(str(target), f"cannot be written: {error.strerror}"))
-    return Outcome(done, skipped, tuple(failures))
+    return Outcome(done, skipped, tuple(failures), ties)
 
 
-def _downsample_frame(source: Path, target: Path, settings: LqSettings) -> None:
-    gt = decode_png(read_file(source), settings.gt_size)
-    lq = encode_png(settings.degradation.apply(gt, settings.scale))
-    write_file(target, lq)
+def _downsample_frame(source: Path, target: Path, settings: LqSettings, made: Degradation) -> int:
+    """Make a frame; how many of its samples are at a tie."""
+    lq = made.make(decode_png(read_file(source), settings.gt_size), settings.scale)
+    write_file(target, encode_png(lq.frame))
+    return lq.ties
 
 
 def count_complete(lq_root: Path, keys: Sequence[str], layout: Layout = VIMEO90K) -> int:

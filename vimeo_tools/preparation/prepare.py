@@ -36,7 +36,7 @@ class PrepareSettings:
         lists: per split ("train", "test"), the list of its clips.
         output_dir: gets all that is written.
         generate_lq: make LQ frames too.
-        scale: how many times smaller LQ frames are.
+        scale: how many times smaller LQ frames are; None for 4, or 1 of what keeps the size.
         degradation: how LQ frames are made.
         annotation_form: a key of `vimeo_tools.data.lists.ANNOTATION_FORMS`.
         overwrite: make LQ frames again that are there.
@@ -50,7 +50,7 @@ class PrepareSettings:
     lists: Mapping[str, Path]
     output_dir: Path
     generate_lq: bool = False
-    scale: int = 4
+    scale: int | None = None
     degradation: Degradation = DEGRADATIONS["bicubic"]
     annotation_form: str = "basicsr"
     overwrite: bool = False
@@ -148,7 +148,8 @@ def _read_inputs(settings: PrepareSettings) -> tuple[dict[str, ClipList], FrameS
 
 
 def _lq_settings(settings: PrepareSettings, size: FrameSize) -> LqSettings:
-    return LqSettings(settings.degradation, settings.scale, size, settings.layout)
+    scale = settings.scale or settings.degradation.usual_scale
+    return LqSettings(settings.degradation, scale, size, settings.layout)
 
 
 def _write_annotations(

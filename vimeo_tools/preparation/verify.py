@@ -31,7 +31,6 @@ from vimeo_tools.resize.matlab import CONVENTIONS, imresize
 from vimeo_tools.running.failures import Failure
 from vimeo_tools.running.jobs import each
 
-_USUAL_SCALE = 4
 _BOTH: dict[str, Degradation] = {name: Bicubic(name) for name in CONVENTIONS}
 # Frames that fit neither convention are tried against other makers; a few tell.
 _FRAMES_TO_NAME_A_MAKER = 5
@@ -108,13 +107,13 @@ def _wanted(
     recorded, recorded_scale = recorded_degradation(lq) or (None, None)
     if scale is not None and recorded_scale not in (None, scale):
         raise SettingsError(f"{lq}: was made with scale {recorded_scale}, asked for is {scale}")
-    scale = scale or recorded_scale or _USUAL_SCALE
     wanted = recorded
     if degradation is not None or convention is not None:
         parameters = {} if convention is None else {"convention": convention}
         wanted = choose_degradation(degradation or "bicubic", **parameters)
         if isinstance(wanted, Bicubic) and convention is None:
             wanted = recorded if isinstance(recorded, Bicubic) else None
+    scale = scale or recorded_scale or (wanted or _BOTH[CONVENTIONS[0]]).usual_scale
     (wanted or _BOTH[CONVENTIONS[0]]).check_scale(scale)
     return scale, wanted
 
@@ -233,7 +232,8 @@ def _check_group(
 def _check_frame(
     name: str, gt: Frame, lq: Frame, scale: int, candidates: Mapping[str, Degradation]
 ) -> FrameCheck:
-    differences = {label: _difference(gt, lq, scale, made) for label, made in candidates.items()}
+    makers = {label: made.of_frame(name) for label, made in candidates.items()}
+    differences = {label: _difference(gt, lq, scale, made) for label, made in makers.items()}
     return FrameCheck(name, lq.size, differences)
 
 

@@ -47,22 +47,25 @@ class Outcome:
         done: frames made.
         skipped: frames that were there already.
         failures: frames that could not be made.
+        ties: samples made that the original program's own runs differ in.
     """
 
     done: int = 0
     skipped: int = 0
     failures: tuple[Failure, ...] = ()
+    ties: int = 0
 
 
 @dataclass
 class Summary:
-    """What all tasks of a run did; frames are counted."""
+    """What all tasks of a run did; frames are counted, and samples at a tie."""
 
     clips: int = 0
     done: int = 0
     skipped: int = 0
     failures: list[Failure] = field(default_factory=list)
     seconds: float = 0.0
+    ties: int = 0
     _started: float = field(default_factory=time.monotonic, repr=False)
 
     def add(self, outcome: Outcome) -> None:
@@ -71,6 +74,7 @@ class Summary:
         self.done += outcome.done
         self.skipped += outcome.skipped
         self.failures += outcome.failures
+        self.ties += outcome.ties
 
     def end(self) -> Summary:
         """Set ``seconds`` to the time since this summary was made."""
@@ -79,9 +83,12 @@ class Summary:
 
     def __str__(self) -> str:
         rate = self.done / self.seconds if self.seconds else 0.0
+        ties = f"; {self.ties} samples at a tie, where the original's runs differ by one level"
         return (
             f"{self.clips} clips, {self.done} frames in {self.seconds:.1f} s "
             f"({rate:.0f} frames/s), {self.skipped} skipped, {len(self.failures)} failed"
+            + ties
+            * bool(self.ties)
         )
 
 

@@ -149,7 +149,7 @@ def test_lq_made_on_the_fly_is_a_source_like_any_other(trees):
     name = f"{KEYS[0]}/im3"
     assert made.groups() == gt.groups()
     assert np.array_equal(made.frame(name), open_source(trees / "BIx4").frame(name))
-    assert np.array_equal(made.shrink(gt.frame(name)), downscale(gt.frame(name)))
+    assert np.array_equal(made.shrink(gt.frame(name), name), downscale(gt.frame(name)))
     assert made.where(name) == gt.where(name) == str(trees / "sequences" / f"{name}.png")
 
 

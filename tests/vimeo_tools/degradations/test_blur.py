@@ -106,7 +106,11 @@ def test_flat_frames_stay_and_ties_are_told():
     assert (degrade(np.full((32, 32, 3), 77, np.uint8), "bd") == 77).all()
     edge = np.full((32, 32), 100, np.uint8)
     edge[:, 18:] = 101  # the middle of a sample's kernel
-    assert DEGRADATIONS["bd"].undecided(edge, 4)[:, 4].all()
+    undecided = DEGRADATIONS["bd"].undecided(edge, 4)
+    assert undecided[:, 4].all()
+    made, ties = DEGRADATIONS["bd"].make(edge, 4)
+    assert np.array_equal(made, degrade(edge, "bd"))
+    assert ties == undecided.sum() == 8
 
 
 def test_a_frame_smaller_than_the_scale():
@@ -133,6 +137,7 @@ def test_grey_frames_and_records():
         ("bd", 4, {"sigma": math.inf}, "sigma inf"),
         ("bd", 4, {"sigma": math.nan}, "sigma nan"),
         ("bd", 4, {"kernel": 10**9}, "kernel 1000000000"),
+        ("bd", 4, {"kernel": 9.5}, "kernel 9.5"),
         ("bd", 4, {"phase": 5}, "phase 5 at scale 4"),
         ("bd", 4, {"border": "circular"}, "replicate, reflect, symmetric"),
         ("bd", 4, {"convention": "uint8"}, "convention is no parameter of it; there are: sigma"),

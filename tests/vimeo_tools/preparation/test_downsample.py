@@ -6,16 +6,19 @@ import numpy as np
 import pytest
 
 from tests.conftest import SIZE, TEST, TRAIN, tree_bytes
+from vimeo_tools import open_sequences
 from vimeo_tools.data.png import FrameSize, decode_png, encode_png
 from vimeo_tools.data.septuplets import FRAME_NUMBERS, frame_path
-from vimeo_tools.degradations import Bicubic
+from vimeo_tools.degradations import DEGRADATIONS, Bicubic, Noise
 from vimeo_tools.errors import OutputError, SettingsError
+from vimeo_tools.feed.augment import Augmentation
 from vimeo_tools.preparation.downsample import (
     LqSettings,
     count_complete,
     downsample_tree,
     read_settings,
 )
+from vimeo_tools.preparation.verify import verify
 from vimeo_tools.resize.matlab import downscale
 from vimeo_tools.running.atomic import write_file
 from vimeo_tools.running.jobs import process_pool
@@ -167,3 +170,31 @@ def test_settings_are_checked(gt, lq):
     write_file(lq / RECORD_NAME, b'{"scale": 4}')
     with pytest.raises(OutputError, match="not the record of an LQ tree"):
         downsample_tree(gt, lq, KEYS, DOUBLE)
+
+
+def test_ties_are_counted_and_told(gt, lq):
+    edge = np.full((32, 48, 3), 100, np.uint8)
+    edge[:, 18:] = 101  # the middle of the kernel of column 4
+    frame_path(gt, TRAIN[0], 1).write_bytes(encode_png(edge))
+    bd = LqSettings(DEGRADATIONS["bd"], 4, SIZE)
+    with_edge = downsample_tree(gt, lq, TRAIN[:1], bd)
+    sources = [decode_png(frame_path(gt, TRAIN[0], n).read_bytes()) for n in FRAME_NUMBERS]
+    ties = [int(DEGRADATIONS["bd"].undecided(source, 4).sum()) for source in sources]
+    assert with_edge.ties == sum(ties) >= ties[0] == 24
+    assert f"; {sum(ties)} samples at a tie" in str(with_edge)
+    assert "tie" not in str(downsample_tree(gt, lq, TRAIN[:1], bd))
+
+
+def test_noise_of_a_frame_is_the_same_in_any_order(gt, lq, tmp_path):
+    noise = LqSettings(Noise(10, 3), 1, SIZE)
+    downsample_tree(gt, lq, KEYS, noise)
+    downsample_tree(gt, tmp_path / "again", KEYS[::-1], noise)
+    assert tree_bytes(lq) == tree_bytes(tmp_path / "again")
+    frames = [decode_png(frame_path(lq, TRAIN[0], n).read_bytes()) for n in FRAME_NUMBERS]
+    source = open_sequences(gt, None, degradation=Noise(10, 3))
+    assert (source.scale, source.lq_size) == (1, SIZE)
+    read = source.read(source.keys.index(TRAIN[0]), Augmentation(reverse=True)).lq
+    assert np.array_equal(read.transpose(0, 2, 3, 1)[::-1], frames)
+    assert np.array_equal(open_sequences(gt, lq)[0].lq, source[0].lq)
+    result = verify(gt, lq)
+    assert (result.frames, result.failures) == (21, [])
