@@ -91,11 +91,9 @@ class BlurDown(Degradation):
     def __post_init__(self) -> None:
         if self.sigma is not None and not 0.1 <= self.sigma <= 20:
             raise SettingsError(f"sigma {self.sigma}: need 0.1 to 20 GT pixels")
-        if not (
-            self.kernel is None or (_whole(self.kernel) and 1 <= self.kernel <= _WIDEST_KERNEL)
-        ):
+        if not _whole(self.kernel, 1, _WIDEST_KERNEL):
             raise SettingsError(f"kernel {self.kernel}: need 1 to {_WIDEST_KERNEL} taps")
-        if not (self.phase is None or (_whole(self.phase) and 0 <= self.phase < max(self.scales))):
+        if not _whole(self.phase, 0, max(self.scales) - 1):
             raise SettingsError(f"phase {self.phase}: need 0 up to less than the scale")
         if self.border not in (None, *BORDERS):
             raise SettingsError(f"border {self.border!r}: allowed are {', '.join(BORDERS)}")
@@ -160,8 +158,9 @@ class BlurDown(Degradation):
         return f"{self.name} ({values})" if values else self.name
 
 
-def _whole(number: object) -> bool:
-    return isinstance(number, int)
+def _whole(number: object, least: int, most: int) -> bool:
+    """Whether it is None, or a whole number in that range."""
+    return number is None or (isinstance(number, int) and least <= number <= most)
 
 
 def gaussian(sigma: float, taps: int) -> npt.NDArray[np.float64]:
