@@ -29,6 +29,7 @@ from rvrt.evaluation.sequences import (
 from rvrt.evaluation.summary import Facts, NetworkRun, Scalar, Settings, Weights
 from rvrt.restoration.frames import Padding
 from rvrt.restoration.tiling import GRID, MANY_FRAMES
+from rvrt.weights.pretrained import NAMES
 from vimeo_tools.cli.options import parse_shard
 from vimeo_tools.data.septuplets import SPLITS
 from vimeo_tools.resize.matlab import CONVENTIONS, Convention
@@ -87,7 +88,9 @@ class _Choices:
     "--weights",
     type=PATH,
     required=True,
-    help="Made by rvrt-convert or by training; or none, for the baseline alone without MindSpore.",
+    help="Made by rvrt-convert or by training; or "
+    f"{', '.join(NAMES)}, which comes with the package; or none, for the "
+    "baseline alone without MindSpore.",
 )
 @click.option(
     "--preset",

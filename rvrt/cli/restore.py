@@ -6,21 +6,21 @@ from pathlib import Path
 import click
 
 from rvrt.cli.options import DEVICE, DTYPE, PATH, PLUGIN, VERSION, message_for_errors
+from rvrt.weights.pretrained import DEFAULT, OF_THE_AUTHORS, pretrained, weights_path
 
 # What is not free now, the system and other programs need.
 _SHARE_OF_FREE_MEMORY = 0.75
-_NO_WEIGHTS = """--weights is missing, and without weights there is no picture. Weights come from
-  - the authors: https://github.com/JingyunLiang/RVRT/releases, for example
-    002_RVRT_videosr_bi_Vimeo_14frames.pth;
-  - mindediting's RVRT and RVRT Light, as .ckpt;
-  - your own training.
-Convert what others made first: rvrt-convert THEIRS.pth WEIGHTS.safetensors"""
 
 
 @click.command()
 @click.argument("source", metavar="INPUT", type=PATH)
 @click.argument("target", metavar="OUTPUT", type=PATH)
-@click.option("--weights", type=PATH, help="Made by rvrt-convert or by training.")
+@click.option(
+    "--weights",
+    type=PATH,
+    help="Made by rvrt-convert or by training.  "
+    f"[default: {DEFAULT}, which comes with the package]",
+)
 @click.option(
     "--max-memory",
     type=click.FloatRange(min=0, min_open=True),
@@ -64,13 +64,12 @@ def main(
     stopped when the same command is given again.
     """
     with message_for_errors():
-        if weights is None:
-            raise click.ClickException(_NO_WEIGHTS)
         from rvrt.restoration.network import open_network
         from rvrt.restoration.restore import Job, restore
         from rvrt.restoration.restorer import Cutting, Restorer
 
         limit = _free_memory() if max_memory is None else max_memory * 2**30
+        weights = _default_weights() if weights is None else weights_path(weights)
         job = Job(source, target, weights, sound, Fraction(rate).limit_denominator(1001))
         network = open_network(weights, target=target_device, dtype=dtype)
         cutting = Cutting(
@@ -79,6 +78,18 @@ def main(
         done = restore(job, Restorer(network.cell, cutting))
     found = f", {done.found} were there already" if done.found else ""
     click.echo(f"{target}: {done.restored} frames restored{found}")
+
+
+def _default_weights() -> Path:
+    """Those that come with the package; who expects more of them is told where to go."""
+    chosen = pretrained(DEFAULT)
+    click.echo(
+        f"weights: {DEFAULT}, a small network, trained on {chosen.trained_on}\n"
+        f"The published quality needs RVRT's own: take 002_RVRT_videosr_bi_Vimeo_14frames.pth of "
+        f"{OF_THE_AUTHORS}, rvrt-convert it, and give it as --weights",
+        err=True,
+    )
+    return chosen.path
 
 
 def _free_memory() -> float:

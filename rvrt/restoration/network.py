@@ -16,6 +16,7 @@ from rvrt.errors import CheckpointError
 from rvrt.restoration.tiling import Picture, Span
 from rvrt.runtime import device
 from rvrt.weights.checkpoint import load_network
+from rvrt.weights.pretrained import weights_path
 
 # Belong to the weights, not to the preset: the authors' and mindediting's differ in them.
 _OF_THE_WEIGHTS = ("gelu", "layer_norm_eps")
@@ -46,12 +47,12 @@ class OpenNetwork:
 
 
 def open_network(
-    weights: Path, preset: str | None = None, target: str = "CPU", dtype: str = "float32"
+    weights: str | Path, preset: str | None = None, target: str = "CPU", dtype: str = "float32"
 ) -> OpenNetwork:
     """A network ready to run.
 
     Args:
-        weights: a file of this package.
+        weights: a file of this package, or "rvrt-small", which comes with it.
         preset: that the weights must be of; None for any.
         target: "CPU", "GPU" or "Ascend".
         dtype: "float32" or "float16".
@@ -62,6 +63,7 @@ def open_network(
     """
     device.use(target)
     device.check_dtype(dtype)
+    weights = weights_path(weights)
     cell, config = load_network(weights, device.execution(target, dtype=dtype))
     cell.set_train(False)
     found = preset_of(config)

@@ -1,26 +1,22 @@
-"""Weights on disk: strict both ways, whole or absent, and with the config they were trained for.
-
-GELU's form and LayerNorm's epsilon belong to the weights (the authors' network and mindediting's
-differ in both), so the config is recorded in the same file and comes back with it.
-"""
+"""Weights on disk: strict both ways, whole or absent, and with the config they were trained for."""
 
 import binascii
-import dataclasses
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import mindspore as ms
+import numpy as np
 from mindspore import nn
 from numpy.typing import NDArray
 
 from rvrt.config.network import Execution, NetworkConfig, RVRTConfig
 from rvrt.errors import CheckpointError
-from rvrt.models import NETWORKS, build_network, kind_of
+from rvrt.models import build_network
 from rvrt.weights.limits import require_regular_file, shown
 from rvrt.weights.minds_ckpt import read_minds_ckpt, write_minds_ckpt
+from rvrt.weights.pretrained import weights_path
+from rvrt.weights.record import Record
 from rvrt.weights.safetensors_file import read_safetensors_file, write_safetensors_file
 from vimeo_tools.running.atomic import whole_file
 
@@ -34,55 +30,6 @@ _NAMED_AT_MOST = 3
 _LINE_AT_MOST = 300
 _MOST_OF_A_FILE = 4
 _SMALL = 1 << 24  # numbers: a network that every machine holds
-
-
-@dataclass(frozen=True)
-class Record:
-    """What a weights file says of itself.
-
-    Attributes:
-        config: of the network that the weights belong to.
-        origin: where they were trained: "authors", "mindediting" or "rvrt".
-        part: "network", or "spynet" for the optical flow alone.
-    """
-
-    config: NetworkConfig
-    origin: str
-    part: str = "network"
-
-    def to_json(self) -> str:
-        """One line of JSON."""
-        fields = dataclasses.asdict(self.config)
-        return json.dumps(
-            {
-                "model": kind_of(self.config),
-                "config": fields,
-                "origin": self.origin,
-                "part": self.part,
-            }
-        )
-
-    @classmethod
-    def from_json(cls, text: str) -> "Record":
-        """From `to_json`.
-
-        Raises:
-            ValueError: another form, an unknown key, a value that the config refuses.
-        """
-        try:
-            stored = json.loads(text)
-            fields = {key: _frozen(value) for key, value in stored["config"].items()}
-            config = NETWORKS[stored["model"]].config(**fields)
-            origin, part = stored["origin"], stored["part"]
-            if part not in ("network", "spynet") or not isinstance(origin, str):
-                raise KeyError("origin and part")
-            return cls(config, shown(origin), part)
-        except (KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise ValueError(f"record {text[:200]!r}: {error!r}") from error
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
 def shapes_of(network: nn.Cell) -> Shapes:
@@ -131,7 +78,7 @@ def _size(shape: tuple[int, ...]) -> str:
 
 
 def save_weights(path: Path, arrays: Mapping[str, NDArray[Any]], record: Record) -> None:
-    """Write float32 arrays and their record as `.ckpt` or `.safetensors`, with a checksum.
+    """Write arrays of floats and their record as `.ckpt` or `.safetensors`, with a checksum.
 
     Raises:
         CheckpointError: another suffix.
@@ -232,11 +179,13 @@ def require_size(config: NetworkConfig, arrays: Arrays, source: object) -> None:
 def load_arrays(network: nn.Cell, arrays: Arrays, source: object, only: str = "") -> None:
     """Put arrays into a network; `only` restricts both sides to names with that prefix.
 
+    Numbers in half precision become float32, which holds each of them exactly.
+
     Raises:
         CheckpointError: a name or shape does not match, or MindSpore did not take one.
     """
     expected = {name: shape for name, shape in shapes_of(network).items() if name.startswith(only)}
-    chosen = {name: array for name, array in arrays.items() if name.startswith(only)}
+    chosen = {name: _widened(a) for name, a in arrays.items() if name.startswith(only)}
     require_match(expected, {name: array.shape for name, array in chosen.items()}, source)
     parameters = {name: ms.Parameter(ms.Tensor(array), name=name) for name, array in chosen.items()}
     # Given the whole network, MindSpore warns of every parameter that stays as it is.
@@ -245,6 +194,10 @@ def load_arrays(network: nn.Cell, arrays: Arrays, source: object, only: str = ""
     left = [name for name in (*not_filled, *not_used) if name.startswith(only)]
     if left:
         raise CheckpointError(f"{source}: MindSpore did not load {len(left)}: {_first(left)}")
+
+
+def _widened(array: NDArray[Any]) -> NDArray[Any]:
+    return array.astype(np.float32) if array.dtype == np.float16 else array
 
 
 def save_network(path: str | Path, network: nn.Cell, config: NetworkConfig) -> None:
@@ -268,10 +221,14 @@ def load_network(
 ) -> tuple[nn.Cell, NetworkConfig]:
     """The network that a weights file of this package describes, filled with its weights.
 
+    Args:
+        path: a file, or "rvrt-small", which comes with the package.
+        execution: how it runs.
+
     Raises:
         CheckpointError: as `read_arrays` and `load_arrays`, or the file was not made here.
     """
-    path = Path(path)
+    path = weights_path(path)
     if path.suffix in (".pth", ".pt"):
         raise CheckpointError(
             f"{path}: PyTorch's form; convert it first: rvrt-convert {path} "

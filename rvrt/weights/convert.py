@@ -21,7 +21,6 @@ from rvrt.models import build_network
 from rvrt.weights.checkpoint import (
     SUFFIXES,
     Arrays,
-    Record,
     Shapes,
     read_arrays,
     require_match,
@@ -31,6 +30,7 @@ from rvrt.weights.checkpoint import (
 )
 from rvrt.weights.limits import shown
 from rvrt.weights.official import is_buffer, official_buffers, official_name
+from rvrt.weights.record import Record
 from rvrt.weights.torch_pickle import read_torch_file, write_torch_file
 from vimeo_tools.running.atomic import whole_file
 from vimeo_tools.running.folders import refuse_overlap

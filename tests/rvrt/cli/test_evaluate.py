@@ -202,6 +202,15 @@ def test_folders_are_measured_as_by_the_authors_and_results_say_so(twelve, light
         assert np.abs(found - expected).max() <= 1 and (found != expected).mean() < 0.01
 
 
+def test_the_network_of_the_package_gains_on_clips_that_it_never_saw(twelve, tmp_path):
+    arguments = ("--data", twelve, "--limit", 3, "--output-dir", tmp_path / "out")
+    done = rvrt_eval("--weights", "rvrt-small", *arguments)
+    assert done.exit_code == 0, done.output
+    assert done.output.startswith("rvrt-small on vimeo_septuplet test")
+    means = results(tmp_path / "out")["means"]
+    assert means["ours"]["psnr_y"] > means["bicubic"]["psnr_y"] + 0.5
+
+
 @pytest.fixture(scope="module")
 def twice(tmp_path_factory):
     """Weights of a network that enlarges twice."""

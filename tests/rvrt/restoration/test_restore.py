@@ -14,8 +14,10 @@ from rvrt.cli.restore import main as restore_main
 from rvrt.config.network import MODEL_PRESETS
 from rvrt.errors import MemoryLimitError, RestoreError
 from rvrt.models import build_network
+from rvrt.restoration.frames import to_uint8
 from rvrt.restoration.media import open_frames, save_picture
 from rvrt.restoration.memory import tile_memory
+from rvrt.restoration.network import open_network
 from rvrt.restoration.restore import Job, Summary, restore
 from rvrt.restoration.restorer import Cutting, Restorer
 from rvrt.restoration.tiling import plan_tiles
@@ -225,12 +227,22 @@ def test_command(tmp_path, light_weights):
     assert "0 frames restored, 3 were there already" in again.output
 
 
-def test_command_without_weights_says_where_they_come_from(tmp_path):
-    done = CliRunner().invoke(restore_main, [str(tmp_path), str(tmp_path / "out")])
-    assert done.exit_code == 1
-    assert done.output.startswith("Error: --weights is missing")
+def test_command_without_weights_takes_those_of_the_package_and_says_so(tmp_path):
+    frames = write_frames(tmp_path / "in", 2, 20, 24)
+    done = CliRunner().invoke(restore_main, [str(tmp_path / "in"), str(tmp_path / "out")])
+    assert done.exit_code == 0, done.output
+    assert "weights: rvrt-small" in done.output
     assert "github.com/JingyunLiang/RVRT/releases" in done.output
     assert "rvrt-convert" in done.output
+    network = open_network("rvrt-small")
+    wanted = dict(Restorer(network.cell, Cutting(padding="borders")).restore(frames))
+    for ours, expected in zip(restored(tmp_path / "out"), wanted.values(), strict=True):
+        np.testing.assert_array_equal(ours, to_uint8(expected))
+    again = CliRunner().invoke(
+        restore_main, [str(tmp_path / "in"), str(tmp_path / "out"), "--weights", "rvrt-small"]
+    )
+    assert "0 frames restored, 2 were there already" in again.output
+    assert "weights:" not in again.output
 
 
 def test_command_with_weights_of_pytorch(tmp_path):

@@ -48,6 +48,15 @@ def test_weights_and_config_come_back(tmp_path, arrays, suffix):
         np.testing.assert_array_equal(parameter.asnumpy(), arrays[name])
 
 
+def test_half_precision_becomes_float32_to_the_last_bit(tmp_path, arrays):
+    half = {name: array.astype(np.float16) for name, array in arrays.items()}
+    save_weights(tmp_path / "w.safetensors", half, Record(CONFIG, "rvrt"))
+    network, _ = load_network(tmp_path / "w.safetensors")
+    for name, parameter in network.parameters_dict().items():
+        assert parameter.dtype == ms.float32
+        np.testing.assert_array_equal(parameter.asnumpy(), half[name])
+
+
 def test_light_keeps_its_own_kind_of_config(tmp_path):
     config = MODEL_PRESETS["rvrt-light-debug"]
     network = build_network(config)
