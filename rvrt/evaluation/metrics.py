@@ -13,6 +13,7 @@ from scipy.ndimage import correlate1d  # type: ignore[import-untyped]
 from rvrt.errors import MetricError
 
 Picture = NDArray[Any]  # uint8, or float in 0..255
+Values = NDArray[np.float64]
 
 _PEAK = 255.0
 _LUMA_WEIGHTS = np.array([65.481, 128.553, 24.966])
@@ -96,14 +97,30 @@ def ssim(a: Picture, b: Picture) -> float:
         raise MetricError(
             f"pictures of shape {a.shape}: SSIM needs (H, W) or (H, W, C) from {side}"
         )
-    x: NDArray[np.float64] = a.astype(np.float64)
-    y: NDArray[np.float64] = b.astype(np.float64)
-    mean_a, mean_b = _blur(x), _blur(y)
-    variances = _blur(x * x) - mean_a**2 + _blur(y * y) - mean_b**2
-    covariance = _blur(x * y) - mean_a * mean_b
-    similarity = (2 * mean_a * mean_b + _C1) * (2 * covariance + _C2)
-    similarity /= (mean_a**2 + mean_b**2 + _C1) * (variances + _C2)
-    return float(similarity.mean())
+    return _similarity(a, b, _blur_inside)
+
+
+def ssim_matlab(a: Picture, b: Picture) -> float:
+    """Structural similarity as MATLAB's own ``ssim`` gives it, as in RVRT's deblurring tables.
+
+    Unlike `ssim` it measures up to the border, which is repeated outwards, and takes the channels
+    of a colour picture for a third dimension, over which the Gaussian goes as well. MATLAB's
+    ``psnr`` of the same pictures is `psnr`.
+
+    Args:
+        a: (H, W) or (H, W, C), uint8 or float in 0..255.
+        b: of the same shape.
+
+    Returns:
+        At most 1; NaN where a picture holds NaN.
+
+    Raises:
+        MetricError: the shapes differ, or are not those above.
+    """
+    _check_shapes(a, b)
+    if a.ndim not in (2, 3):
+        raise MetricError(f"pictures of shape {a.shape}: SSIM needs (H, W) or (H, W, C)")
+    return _similarity(a, b, _blur_repeated)
 
 
 def measure(restored: Picture, gt: Picture) -> Scores:
@@ -132,6 +149,8 @@ METRICS: dict[str, Metric] = {
     "psnr_rgb": psnr,
     "ssim_rgb": ssim,
 }
+# Measured where a protocol or --metric names them.
+MORE_METRICS: dict[str, Metric] = {"ssim_matlab": ssim_matlab}
 
 
 def measure_all(restored: Picture, gt: Picture) -> dict[str, float]:
@@ -151,13 +170,35 @@ def _check_shapes(a: Picture, b: Picture) -> None:
         raise MetricError(f"pictures of shape {a.shape} hold no pixel")
 
 
-def _blur(picture: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The Gaussian mean around each pixel that is far enough from the border."""
+def _similarity(a: Picture, b: Picture, blur: Callable[[Values], Values]) -> float:
+    x: Values = a.astype(np.float64)
+    y: Values = b.astype(np.float64)
+    mean_a, mean_b = blur(x), blur(y)
+    variances = blur(x * x) - mean_a**2 + blur(y * y) - mean_b**2
+    covariance = blur(x * y) - mean_a * mean_b
+    similarity = (2 * mean_a * mean_b + _C1) * (2 * covariance + _C2)
+    similarity /= (mean_a**2 + mean_b**2 + _C1) * (variances + _C2)
+    return float(similarity.mean())
+
+
+def _gaussian() -> Values:
     offsets = np.arange(-_SSIM_RADIUS, _SSIM_RADIUS + 1)
-    weights = np.exp(-(offsets**2) / (2 * _SSIM_SIGMA**2))
+    weights: Values = np.exp(-(offsets**2) / (2 * _SSIM_SIGMA**2))
     weights /= weights.sum()
+    return weights
+
+
+def _blur_inside(picture: Values) -> Values:
+    """The Gaussian mean around each pixel that is far enough from the border."""
     inside = slice(_SSIM_RADIUS, -_SSIM_RADIUS)
     # The border's padding never reaches the pixels that are kept; rows first, which is less work.
-    rows = correlate1d(picture, weights, axis=0)[inside]
-    blurred: NDArray[np.float64] = correlate1d(rows, weights, axis=1)[:, inside]
+    rows = correlate1d(picture, _gaussian(), axis=0)[inside]
+    blurred: Values = correlate1d(rows, _gaussian(), axis=1)[:, inside]
     return blurred
+
+
+def _blur_repeated(picture: Values) -> Values:
+    """The Gaussian mean around each pixel along every axis, the border repeated outwards."""
+    for axis in range(picture.ndim):
+        picture = correlate1d(picture, _gaussian(), axis=axis, mode="nearest")
+    return picture

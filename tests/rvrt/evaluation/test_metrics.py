@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rvrt.errors import MetricError
-from rvrt.evaluation.metrics import Scores, luma, measure, psnr, ssim
+from rvrt.evaluation.metrics import Scores, luma, measure, psnr, ssim, ssim_matlab
 
 
 def slow_psnr(a, b):
@@ -109,3 +109,42 @@ def test_what_cannot_be_compared(pair):
         ssim(a[:10], b[:10])
     with pytest.raises(MetricError, match="RGB"):
         luma(a[..., 0])
+
+
+def test_scikit_image_gives_the_same_psnr_and_ssim(pair):
+    skimage = pytest.importorskip("skimage.metrics")
+    a, b = pair
+    how = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
+    for x, y, axis in ((a, b, 2), (luma(a), luma(b), None)):
+        assert psnr(x, y) == pytest.approx(
+            skimage.peak_signal_noise_ratio(x, y, data_range=255), abs=1e-12
+        )
+        theirs = skimage.structural_similarity(x, y, data_range=255, channel_axis=axis, **how)
+        assert ssim(x, y) == pytest.approx(theirs, abs=1e-12)
+
+
+def test_opencv_gives_the_same_psnr(pair):
+    cv2 = pytest.importorskip("cv2")
+    assert psnr(*pair) == pytest.approx(cv2.PSNR(*pair), abs=1e-12)
+
+
+def test_scikit_image_gives_the_same_luma(pair):
+    color = pytest.importorskip("skimage.color")
+    # Ours keeps Y / 255 as float32, as the authors do: half a unit of it at 235.
+    np.testing.assert_allclose(luma(pair[0]), color.rgb2ycbcr(pair[0])[..., 0], atol=2.0**-17)
+
+
+@pytest.mark.parametrize("colour", [True, False])
+def test_matlabs_ssim_goes_to_the_border_and_over_the_channels(pair, colour):
+    """scikit-image on pictures extended by what MATLAB's padding repeats, which it then cuts."""
+    skimage = pytest.importorskip("skimage.metrics")
+    a, b = pair if colour else (picture[..., 0] for picture in pair)
+    extended = [np.pad(x, 5, mode="edge") for x in (a, b)]
+    theirs = skimage.structural_similarity(
+        *extended, data_range=255, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
+    )
+    assert ssim_matlab(a, b) == pytest.approx(theirs, abs=1e-12)
+    assert abs(ssim_matlab(a, b) - ssim(a, b)) > 1e-4
+    assert ssim_matlab(a, a) == 1
+    with pytest.raises(MetricError, match="need the same shape"):
+        ssim_matlab(a, b[1:])
