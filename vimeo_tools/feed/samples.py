@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from vimeo_tools.data.codecs import Decoder
 from vimeo_tools.data.frames import (
     ClipFrames,
     LmdbFrames,
@@ -21,7 +22,7 @@ from vimeo_tools.data.frames import (
 )
 from vimeo_tools.data.lists import read_list
 from vimeo_tools.data.pictures import Frame
-from vimeo_tools.data.png import Box, Decoder, FrameSize, decode_png, decode_with_pillow
+from vimeo_tools.data.png import Box, FrameSize, decode_png
 from vimeo_tools.data.septuplets import FRAME_NUMBERS, FRAMES_PER_CLIP, merge_keys
 from vimeo_tools.degradations import Degradation, choose_degradation
 from vimeo_tools.errors import AnnotationError, FrameError, SettingsError
@@ -85,14 +86,14 @@ class SeptupletSource:
         self,
         index: int,
         augmentation: Augmentation = _AS_THEY_ARE,
-        decode: Decoder = decode_with_pillow,
+        decode: Decoder | None = None,
     ) -> Clip:
         """The clip at ``index``, cropped, turned and reversed as drawn; not mirrored.
 
         Args:
             index: from 0.
             augmentation: what was drawn.
-            decode: what decompresses the PNGs.
+            decode: what decompresses the PNGs; None for that of `choose_codec`.
 
         Raises:
             IndexError: there is no such clip.
@@ -222,7 +223,7 @@ class _Part(NamedTuple):
 
     size: FrameSize
     box: Box
-    decode: Decoder
+    decode: Decoder | None
 
     def read(self, source: ClipFrames, key: str, numbers: Sequence[int]) -> list[Frame]:
         """The part, (h, w, 3) uint8, of those frames of a clip."""

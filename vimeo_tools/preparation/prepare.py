@@ -21,7 +21,12 @@ from vimeo_tools.data.septuplets import (
 )
 from vimeo_tools.degradations import DEGRADATIONS, Degradation
 from vimeo_tools.errors import OutputError, SettingsError
-from vimeo_tools.preparation.downsample import LqSettings, count_complete, downsample_tree
+from vimeo_tools.preparation.downsample import (
+    LqSettings,
+    codec_notes,
+    count_complete,
+    downsample_tree,
+)
 from vimeo_tools.running.failures import Failure
 from vimeo_tools.running.folders import make_folder
 from vimeo_tools.running.jobs import Summary, shard
@@ -137,6 +142,7 @@ def describe(settings: PrepareSettings) -> str:
             f"would make {todo * len(settings.layout.numbers)} LQ frames at most ({lq}) and {verb} "
             f"{complete} whole clips in {settings.output_dir}"
         )
+        lines += codec_notes(settings.output_dir)
     return "\n".join(lines)
 
 
