@@ -234,7 +234,7 @@ def mutated(draw):
 @pytest.fixture(scope="module")
 def decoders():
     """Those that look at the end of the compressed stream."""
-    ours = [codec.decode for codec in CODECS.values() if codec.decode is not decode_with_pillow]
+    ours = [c.decode for name, c in CODECS.items() if name != "pillow" and not c.lacks]
     return [*ours, pytest.importorskip("vimeo_tools.feed.dataset").decode_with_mindspore]
 
 
