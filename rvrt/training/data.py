@@ -23,7 +23,7 @@ from vimeo_tools.degradations import choose_degradation
 from vimeo_tools.errors import FrameError
 from vimeo_tools.feed.augment import AugmentConfig
 from vimeo_tools.feed.dataset import (
-    SeptupletSource,
+    SequenceSource,
     Training,
     create_dataset,
     open_septuplets,
@@ -35,7 +35,7 @@ _CLIPS_SUMMED = 8
 _WORKERS = 4  # more are of use only where decoding is slower than the network
 
 
-def open_clips(data: DataConfig, clip_list: str, network: NetworkConfig) -> SeptupletSource:
+def open_clips(data: DataConfig, clip_list: str, network: NetworkConfig) -> SequenceSource:
     """The clips of one list, checked to be of the network's scale.
 
     Raises:
@@ -58,7 +58,7 @@ def open_clips(data: DataConfig, clip_list: str, network: NetworkConfig) -> Sept
     return open_septuplets(gt, lq, root / clip_list, scale=network.upscale, degradation=made)
 
 
-def marks_of(source: SeptupletSource) -> dict[str, Any]:
+def marks_of(source: SequenceSource) -> dict[str, Any]:
     """What a state remembers of its clips: a number for their keys, and sums of some frames.
 
     The sums are of all frames, GT and LQ, of a few clips spread over the list, by key. A clip that
@@ -92,7 +92,7 @@ def what_changed(before: Mapping[str, Any], marks: Mapping[str, Any], data: Data
 
 
 def batches(
-    source: SeptupletSource, config: TrainConfig, world: World, first_step: int
+    source: SequenceSource, config: TrainConfig, world: World, first_step: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """This rank's share of each batch from a step on: LQ and GT, see `vimeo_tools.feed.Feed`.
 
@@ -109,14 +109,15 @@ def batches(
         yield batch["lq"][:, middle], batch["gt"][:, middle]
 
 
-def samples_of(source: SeptupletSource, config: TrainConfig, world: World, step: int) -> str:
+def samples_of(source: SequenceSource, config: TrainConfig, world: World, step: int) -> str:
     """The clips and crops that all ranks together see in a step, counted from 0, for a person."""
     samples = []
     for rank in range(world.size):
         plan = _plan(config, dataclasses.replace(world, rank=rank), range(step, step + 1))
-        for key, drawn in what_is_drawn(source, plan, step):
+        for key, drawn, window in what_is_drawn(source, plan, step):
             end = (drawn.top + config.data.crop, drawn.left + config.data.crop)
-            samples.append(f"{key} rows {drawn.top}:{end[0]} columns {drawn.left}:{end[1]}")
+            frames = f" from frame {window.start}" if window.frames else ""
+            samples.append(f"{key}{frames} rows {drawn.top}:{end[0]} columns {drawn.left}:{end[1]}")
     return ", ".join(samples)
 
 

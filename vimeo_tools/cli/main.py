@@ -8,13 +8,13 @@ from typing import Any
 import click
 
 from vimeo_tools._version import __version__
+from vimeo_tools.cli.data_set import LAYOUT, beside, locate
 from vimeo_tools.cli.options import (
     COMMON,
     CONVENTION,
     DASK,
     DEGRADATION,
     FOLDER,
-    LAYOUT,
     LISTS,
     PARAMETERS,
     WORKERS,
@@ -24,16 +24,17 @@ from vimeo_tools.cli.options import (
     make_executor,
     parse_shard,
     show,
+    show_text,
     take_degradation,
 )
 from vimeo_tools.cli.pack import pack_lmdb
 from vimeo_tools.cli.synthetic import synthesize_command
 from vimeo_tools.cli.verify import verify_command
 from vimeo_tools.cli.video import from_video
-from vimeo_tools.data.codecs import choose_codec
 from vimeo_tools.data.lists import ANNOTATION_FORMS, in_both
 from vimeo_tools.errors import VimeoToolsError
 from vimeo_tools.preparation.prepare import PrepareSettings, describe, prepare
+from vimeo_tools.preparation.regroup import regroup as regroup_reds
 from vimeo_tools.resize.backends import describe_backend
 
 _INTERRUPTED = 130
@@ -61,8 +62,7 @@ def _show_version(ctx: click.Context, _option: click.Parameter, wanted: bool) ->
     if not wanted or ctx.resilient_parsing:
         return
     try:
-        words = f"resize: {describe_backend()}; pictures: {choose_codec()}"
-        click.echo(f"vimeo-prep, version {__version__}; {words}")
+        click.echo(f"vimeo-prep, version {__version__}; resize: {describe_backend()}")
     except VimeoToolsError as error:
         raise click.ClickException(str(error)) from None
     ctx.exit()
@@ -102,6 +102,11 @@ def _show_version(ctx: click.Context, _option: click.Parameter, wanted: bool) ->
     help="Do part I of N, for job arrays; part 1 writes the annotations.",
 )
 @click.option("--overwrite", is_flag=True, help="Make LQ frames again that are there.")
+@click.option(
+    "--regroup",
+    is_flag=True,
+    help="Of REDS: first link the validation clips as 240 to 269 beside the training clips.",
+)
 @click.option("--dry-run", is_flag=True, help="Say what would be done.")
 @add_options(*COMMON)
 @click.option(
@@ -110,7 +115,7 @@ def _show_version(ctx: click.Context, _option: click.Parameter, wanted: bool) ->
     is_eager=True,
     expose_value=False,
     callback=_show_version,
-    help="Show the version, whether the resize is compiled, and what decodes and encodes.",
+    help="Show the version and whether the resize is compiled.",
 )
 @click.pass_context
 def main(
@@ -118,6 +123,7 @@ def main(
     /,
     workers: int | None,
     dask: str | None,
+    regroup: bool,
     dry_run: bool,
     train_annotation: Path | None,
     test_annotation: Path | None,
@@ -139,8 +145,11 @@ def main(
     made = take_degradation(options)
     if options["scale"] is not None:
         made.check_scale(options["scale"])
-    if options["images_root"] is None:
-        options["images_root"] = Path(options["layout"].gt_folder)
+    if regroup and not dry_run:
+        show_text(f"regrouped: {regroup_reds(_data_folder(options['images_root']))}")
+    options["layout"], options["images_root"], _ = locate(
+        options["layout"], options["images_root"], None
+    )
     if options["output_dir"] is None:
         usual = made.folder(options["scale"] or made.usual_scale) if options["generate_lq"] else "."
         options["output_dir"] = Path(usual)
@@ -148,7 +157,7 @@ def main(
         for name in ("images_root", "output_dir"):
             options[name] = options[name].absolute()
     lists = choose_lists(
-        options["images_root"].parent, train_annotation, test_annotation, options["layout"]
+        beside(options["images_root"]), train_annotation, test_annotation, options["layout"]
     )
     settings = PrepareSettings(lists=lists, degradation=made, **options)
     if leak := in_both(lists, options["layout"]):
@@ -166,6 +175,14 @@ def main(
 
 for command in (pack_lmdb, verify_command, from_video, synthesize_command):
     main.add_command(command)
+
+
+def _data_folder(images_root: Path | None) -> Path:
+    """The folder of REDS: above train_sharp, and above train in front of that."""
+    if images_root is None:
+        return Path()
+    folder = beside(images_root)
+    return folder.parent if folder.name == "train" else folder
 
 
 def _refuse_options_before_command(ctx: click.Context) -> None:

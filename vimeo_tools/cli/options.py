@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from vimeo_tools.cli.plugin import plugin_option
-from vimeo_tools.data.layouts import LAYOUTS, Layout, choose_layout
+from vimeo_tools.data.layouts import Layout
 from vimeo_tools.data.png import FrameSize
 from vimeo_tools.data.septuplets import SPLITS
 from vimeo_tools.degradations import DEGRADATIONS, Degradation, choose_degradation
@@ -66,20 +66,6 @@ PARAMETERS = (
 )
 
 
-def _find_layout(_ctx: click.Context, _option: click.Parameter, name: str) -> Layout:
-    try:
-        return choose_layout(name)
-    except SettingsError as error:
-        raise click.BadParameter(str(error)) from None
-
-
-LAYOUT = click.option(
-    "--layout",
-    metavar="NAME",
-    default="vimeo90k",
-    callback=_find_layout,
-    help=f"Where frames and lists lie: {', '.join(LAYOUTS)}, or one of a plugin.",
-)
 LISTS = (
     click.option("--train-annotation", type=FILE, help="[default: sep_trainlist.txt]"),
     click.option("--test-annotation", type=FILE, help="[default: sep_testlist.txt]"),
@@ -171,7 +157,6 @@ def summary_values(summary: Summary, failures_path: Path | None) -> dict[str, An
         "skipped": summary.skipped,
         "ties": summary.ties,
         "seconds": round(summary.seconds, 3),
-        "notes": summary.notes,
         **failure_values(summary.failures, failures_path),
     }
 

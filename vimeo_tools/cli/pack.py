@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
 
+from vimeo_tools.cli.data_set import LAYOUT, beside, locate
 from vimeo_tools.cli.options import (
     COMMON,
     FOLDER,
-    LAYOUT,
     LISTS,
     add_options,
     choose_lists,
@@ -20,8 +20,8 @@ from vimeo_tools.cli.options import (
     summary_values,
 )
 from vimeo_tools.data.layouts import Layout
-from vimeo_tools.data.lists import read_list
-from vimeo_tools.data.septuplets import KEY_PROFILES, SPLITS, usual_size
+from vimeo_tools.data.lists import ClipList, read_list
+from vimeo_tools.data.septuplets import KEY_PROFILES, SPLITS, common_size
 from vimeo_tools.errors import SettingsError
 from vimeo_tools.preparation.pack import (
     CONTENTS,
@@ -35,7 +35,7 @@ from vimeo_tools.preparation.pack import (
 
 @click.command("pack-lmdb")
 @click.option("--images-root", type=FOLDER, help="GT frames.  [default: sequences]")
-@click.option("--lq-root", type=FOLDER, default=Path("BIx4"), show_default=True, help="LQ frames.")
+@click.option("--lq-root", type=FOLDER, help="LQ frames.  [default: BIx4]")
 @add_options(*LISTS)
 @click.option(
     "--split",
@@ -68,14 +68,14 @@ def pack_lmdb(
     ctx: click.Context,
     /,
     images_root: Path | None,
-    lq_root: Path,
+    lq_root: Path | None,
     output_dir: Path,
     train_annotation: Path | None,
     test_annotation: Path | None,
     splits: Sequence[str],
     contents: Sequence[str],
     profile: str,
-    layout: Layout,
+    layout: Layout | None,
     name: str | None,
     overwrite: bool,
 ) -> None:
@@ -89,30 +89,31 @@ def pack_lmdb(
     makes vimeo90k_train_GT_all.lmdb and, from BIx4, vimeo90k_train_LR7frames.lmdb. A database has
     its name only when it is whole; until then it is NAME.lmdb.partial. Run again, it goes on there.
     """
-    images_root = images_root or Path(layout.gt_folder)
-    lists = choose_lists(images_root.parent, train_annotation, test_annotation, layout)
+    layout, images_root, lq_root = locate(layout, images_root, lq_root)
+    lists = choose_lists(beside(images_root), train_annotation, test_annotation, layout)
     contents = contents or (["gt-all", "lq"] if lq_root.is_dir() else ["gt-all"])
-    splits = splits or ["train"]
+    clips = _clips_of(layout, images_root, lists)
+    splits = splits or [next(iter(clips), "train")]
     if name and len(contents) * len(splits) > 1:
         raise SettingsError("--name needs one --content and one --split")
     if name is not None:
         check_name(name)
     databases = []
     for split in splits:
-        if split not in lists:
+        if split not in clips:
             raise SettingsError(f"there is no {split} list; name it with --{split}-annotation")
-        clips = read_list(lists[split], layout)
+        keys, bad_lines = clips[split]
         for content in (CONTENTS[content] for content in contents):
             source = lq_root if content.low_quality else images_root
             target = output_dir / (name or database_name(content, split, source, layout))
             numbers = frame_numbers(content, layout)
-            size = usual_size(source, clips.keys, layout)
-            plan = PackPlan(source, target, clips.keys, numbers, size, profile, layout)
+            size = common_size(source, keys, layout)
+            plan = PackPlan(source, target, keys, numbers, size, profile, layout)
             summary = pack(plan, overwrite=overwrite)
             missing = f"; kept as {plan.partial.name} until they are mended" * bool(
                 summary.failures
             )
-            summary.failures += clips.failures
+            summary.failures += bad_lines
             report = output_dir / f"{target.name}.failures.txt"
             show_text(f"{target}: {summary}{missing}")
             report_failures(summary.failures, report)
@@ -120,3 +121,11 @@ def pack_lmdb(
     failed = sum(database["failed"] for database in databases)
     show_values({"databases": databases, "failed": failed})
     ctx.exit(int(failed > 0))
+
+
+def _clips_of(layout: Layout, gt: Path, lists: Mapping[str, Path]) -> dict[str, ClipList]:
+    """The clips of each split: those of its list, or by the layout where there is none."""
+    if lists or layout.numbers is not None:
+        return {split: read_list(path, layout) for split, path in lists.items()}
+    found = layout.splits_of(layout.find_keys(gt))
+    return {split: ClipList(keys, []) for split, keys in found.items()}

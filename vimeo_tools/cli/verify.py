@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
+from vimeo_tools.cli.data_set import LAYOUT, beside, locate
 from vimeo_tools.cli.options import (
     COMMON,
     DASK,
     FILE,
-    LAYOUT,
     WORKERS,
     add_options,
     failure_values,
@@ -19,15 +19,15 @@ from vimeo_tools.cli.options import (
     report_failures,
     show,
 )
-from vimeo_tools.data.septuplets import GT_FOLDER, SPLITS
+from vimeo_tools.data.layouts import SPLITS, Layout
 from vimeo_tools.errors import SettingsError
 from vimeo_tools.preparation.verify import verify
 from vimeo_tools.resize.matlab import CONVENTIONS
 
 
 @click.command("verify")
-@click.argument("gt", type=click.Path(path_type=Path), default=Path(GT_FOLDER))
-@click.argument("lq", type=click.Path(path_type=Path), default=Path("BIx4"))
+@click.argument("gt", type=click.Path(path_type=Path), required=False)
+@click.argument("lq", type=click.Path(path_type=Path), required=False)
 @click.option("--scale", type=click.IntRange(1, 64), help="[default: the recorded one, else 4]")
 @click.option("--degradation", metavar="NAME", help="[default: the recorded one, else bicubic]")
 @click.option(
@@ -49,8 +49,9 @@ from vimeo_tools.resize.matlab import CONVENTIONS
 def verify_command(
     ctx: click.Context,
     /,
-    gt: Path,
-    lq: Path,
+    gt: Path | None,
+    lq: Path | None,
+    layout: Layout | None,
     clip_list: Path | None,
     split: str | None,
     report: Path | None,
@@ -69,14 +70,15 @@ def verify_command(
     Says which convention of bicubic LQ was made with, how many samples differ and where. Exit code
     1 when anything is off.
     """
+    layout, gt, lq = locate(layout, gt, lq)
     if split:
         if clip_list:
             raise SettingsError("--list and --split: give one of them")
-        clip_list = options["layout"].list_path(gt.absolute().parent, split)
+        clip_list = layout.list_path(beside(gt.absolute()), split)
     with make_executor(workers, dask) as executor:
         if dask:  # its workers have other working directories
             gt, lq = gt.absolute(), lq.absolute()
-        result = verify(gt, lq, clip_list=clip_list, executor=executor, **options)
+        result = verify(gt, lq, clip_list=clip_list, layout=layout, executor=executor, **options)
     show(str(result), {**result.values(), **failure_values(result.failures, report)})
     report_failures(result.failures, report)
     ctx.exit(int(bool(result.failures)))

@@ -1,4 +1,4 @@
-"""Where frames come from: a septuplet folder, an LMDB, a plain folder of pictures; same pixels.
+"""Where frames come from: folders of a layout, an LMDB, a plain folder of pictures; same pixels.
 
 LQ frames may also be made from GT frames as these are read. A frame is named ``00001/0001/im1``;
 in a plain folder, by its file name without the suffix.
@@ -8,25 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-from vimeo_tools.data.layouts import VIMEO90K, Layout
-from vimeo_tools.data.lists import read_list
+from vimeo_tools.data.frame_files import decode_frame
+from vimeo_tools.data.layouts import FOLDERS, VIMEO90K, Layout, file_of, is_root, split_root
+from vimeo_tools.data.lists import ClipList, read_list
 from vimeo_tools.data.lmdb_store import LmdbReader
 from vimeo_tools.data.pictures import Frame, decode_picture, find_pictures
-from vimeo_tools.data.png import decode_png, read_file
-from vimeo_tools.data.septuplets import (
-    FRAME_NUMBERS,
-    KEY_PROFILES,
-    merge_keys,
-)
+from vimeo_tools.data.png import read_file
+from vimeo_tools.data.septuplets import FRAME_NUMBERS, merge_keys
 from vimeo_tools.degradations import Degradation, choose_degradation, from_record
 from vimeo_tools.errors import FrameError, OutputError, SettingsError
 from vimeo_tools.running.records import read_record
 
 MADE_OF = "made_of"  # in the record of a database: how its frames were made
-ENCODERS = "encoders"  # in the record of an LQ tree: what encoded its frames, in order of arrival
-_NAMES = KEY_PROFILES["basicsr"]
+_CLIPS_REMEMBERED = 256  # of which the files were listed
 
 
 class FrameStore(Protocol):
@@ -46,37 +42,55 @@ class FrameStore(Protocol):
 
 
 def clip_names(key: str, numbers: Iterable[int] = FRAME_NUMBERS) -> list[str]:
-    """The names of a clip's frames."""
-    return [_NAMES.key(key, number) for number in numbers]
+    """The names of a septuplet's frames."""
+    return [f"{key}/im{number}" for number in numbers]
 
 
-class SeptupletFolder:
-    """``root/00001/0001/im1.png`` and so on.
+class SequenceFolder:
+    """Frames in folders: ``root/00001/0001/im1.png``, or as another layout has them.
 
     The clips are those of the official lists beside ``root``, or all below it where there are none.
+
+    Attributes:
+        root: see `vimeo_tools.data.layouts`.
+        same_size: all frames of all clips have one size.
     """
 
     def __init__(self, root: Path, layout: Layout = VIMEO90K) -> None:
         self.root = root
         self._layout = layout
+        self.same_size = layout.numbers is not None
+        self._files: dict[str, dict[str, Path]] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_files": {}}
 
     def groups(self) -> list[list[str]]:
         """As `FrameStore.groups`."""
+        return [self.names(key) for key in self.keys()]
+
+    def keys(self) -> list[str]:
+        """The clips."""
         layout = self._layout
-        lists = [layout.list_path(self.root.parent, split) for split in layout.lists]
+        beside = split_root(self.root)[0].parent
+        lists = [layout.list_path(beside, split) for split in layout.lists]
         keys = merge_keys(read_list(path, layout).keys for path in lists if path.is_file())
-        return [self.names(key) for key in keys or layout.find_keys(self.root)]
+        return keys or layout.find_keys(self.root)
+
+    def read_list(self, path: Path) -> ClipList:
+        """The clips of a list, see `vimeo_tools.data.lists`."""
+        return read_list(path, self._layout)
 
     def names(self, key: str) -> list[str]:
-        """The names of a clip's frames."""
-        return [self._layout.frame_name(key, number) for number in self._layout.numbers]
+        """The names of a clip's frames, in order."""
+        return list(self._layout.frames(self.root, key))
 
     def frame(self, name: str) -> Frame:
         """As `FrameStore.frame`."""
-        return decode_png(self.read_data(name))
+        return decode_frame(self.read_data(name))
 
     def read_data(self, name: str) -> bytes:
-        """The PNG of a frame, as it is stored."""
+        """The file of a frame, as it is stored."""
         return read_file(self._path(name))
 
     def where(self, name: str) -> str:
@@ -84,37 +98,65 @@ class SeptupletFolder:
         return str(self._path(name))
 
     def _path(self, name: str) -> Path:
-        return self.root / f"{name}.png"
+        if self._layout.numbers is None:
+            key = name.rpartition("/")[0]
+            if key not in self._files:
+                if len(self._files) >= _CLIPS_REMEMBERED:
+                    self._files.clear()
+                self._files[key] = self._layout.frames(self.root, key)
+            if name in self._files[key]:
+                return self._files[key][name]
+        return file_of(self.root, name)
 
 
 class LmdbFrames:
-    """A database of either key profile."""
+    """A database of either key profile. See `SequenceFolder` for its attributes."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._reader = LmdbReader(folder)
+        self.root = folder
+        self.same_size = self._reader.of_septuplets
+        self._layout = VIMEO90K if self.same_size else FOLDERS
+        self._clips: dict[str, list[str]] | None = None
 
     def groups(self) -> list[list[str]]:
         """As `FrameStore.groups`: the frames that meta_info.txt names."""
-        clips: dict[str, list[int]] = {}
-        for key, number in self._reader.frames():
-            clips.setdefault(key, []).append(number)
-        return [clip_names(key, numbers) for key, numbers in clips.items()]
+        return list(self._listed().values())
+
+    def keys(self) -> list[str]:
+        """The clips."""
+        return list(self._listed())
+
+    def read_list(self, path: Path) -> ClipList:
+        """As `SequenceFolder.read_list`."""
+        return read_list(path, self._layout)
+
+    def names(self, key: str) -> list[str]:
+        """As `SequenceFolder.names`."""
+        return self._listed().get(key, [])
 
     def frame(self, name: str) -> Frame:
         """As `FrameStore.frame`."""
-        return decode_png(self.read_data(name))
+        return decode_frame(self.read_data(name))
 
     def read_data(self, name: str) -> bytes:
-        """As `SeptupletFolder.read_data`."""
-        return self._reader.read(*_NAMES.parse(name))
+        """As `SequenceFolder.read_data`."""
+        return self._reader.read(name)
 
     def where(self, name: str) -> str:
         """As `FrameStore.where`."""
-        return f"{self._folder}, record {self._reader.profile.key(*_NAMES.parse(name))!r}"
+        return f"{self._folder}, record {self._reader.profile.key(name)!r}"
+
+    def _listed(self) -> dict[str, list[str]]:
+        if self._clips is None:
+            self._clips = {}
+            for name in self._reader.frames():
+                self._clips.setdefault(name.rpartition("/")[0], []).append(name)
+        return self._clips
 
 
-ClipFrames = SeptupletFolder | LmdbFrames
+ClipFrames = SequenceFolder | LmdbFrames
 
 
 class LqFromGt:
@@ -194,14 +236,13 @@ def recorded_degradation(lq: Path) -> tuple[Degradation, int] | None:
     Raises:
         OutputError: the record cannot be understood.
     """
-    record = read_record(lq) or {}
+    record = read_record(split_root(lq)[0]) or {}
     try:
         record = dict(record.get(MADE_OF, record))
         if "scale" not in record:
             return None
         scale = record.pop("scale")
-        others = ("gt_size", "replacing", ENCODERS)
-        made = {name: record[name] for name in record if name not in others}
+        made = {name: record[name] for name in record if name not in ("gt_size", "replacing")}
         degradation = from_record(made)
         degradation.check_scale(scale)
         return degradation, int(scale)
@@ -216,17 +257,18 @@ def open_source(path: Path, name_end: str = "", layout: Layout = VIMEO90K) -> Fr
         SettingsError: it holds no frames of a known layout.
         LmdbError: it is a database that is not whole.
     """
-    if not path.is_dir():
+    if not is_root(path):
         raise SettingsError(f"{path}: there is no such folder")
     if (path / "data.mdb").exists():
         return LmdbFrames(path)
-    pictures = PictureFolder(path, name_end)
-    if pictures.groups():
-        return pictures
+    if path.is_dir():
+        pictures = PictureFolder(path, name_end)
+        if pictures.groups():
+            return pictures
     try:
         layout.find_keys(path)
     except SettingsError:
         raise SettingsError(
             f"{path}: holds neither clips ({layout.key_words}), nor data.mdb, nor pictures"
         ) from None
-    return SeptupletFolder(path, layout)
+    return SequenceFolder(path, layout)

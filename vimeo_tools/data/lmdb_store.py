@@ -6,7 +6,8 @@ A database is built as ``NAME.lmdb.partial`` and gets its name when it is whole.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import lmdb
 from vimeo_tools.data.files import read_regular
 from vimeo_tools.data.lmdb_file import LmdbFile
 from vimeo_tools.data.png import FrameSize
-from vimeo_tools.data.septuplets import KEY_PROFILES, KeyProfile
+from vimeo_tools.data.septuplets import KEY_PROFILES, KeyProfile, is_septuplet_frame
 from vimeo_tools.errors import AnnotationError, FrameError, LmdbError, OutputError
 
 META_INFO_NAME = "meta_info.txt"
@@ -23,6 +24,7 @@ META_INFO_NAME = "meta_info.txt"
 FIRST_MAP_SIZE = 1 << 30
 _LONGEST_META_INFO = 2**28
 _LONGEST_KEY = 511  # LMDB's limit
+_SUFFIX = re.compile(r"\.(png|jpe?g)$", re.IGNORECASE)
 
 
 class LmdbWriter:
@@ -107,7 +109,7 @@ class LmdbWriter:
 
 
 class LmdbReader:
-    """Frames of a database, each by clip key and number.
+    """Frames of a database, each by its name: clip and frame, as in ``00001/0001/im1``.
 
     May be pickled, or carried over a fork.
 
@@ -126,12 +128,13 @@ class LmdbReader:
         self._path = folder.resolve()
         self._file: LmdbFile | None = LmdbFile(self._path / "data.mdb")
         self.profile = self._find_profile()
+        self.of_septuplets = is_septuplet_frame(self.profile.parse(self._first))
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_file": None}
 
-    def frames(self) -> Iterator[tuple[str, int]]:
-        """(clip key, frame number) of each line of meta_info.txt.
+    def frames(self) -> Iterator[str]:
+        """The name of each frame that meta_info.txt lists.
 
         Raises:
             LmdbError: a line is not of the profile.
@@ -142,17 +145,17 @@ class LmdbReader:
             except AnnotationError as error:
                 raise LmdbError(f"{self._folder / META_INFO_NAME}:{number}: {error}") from None
 
-    def read(self, key: str, number: int) -> bytes:
-        """The PNG bytes of a frame.
+    def read(self, name: str) -> bytes:
+        """The bytes of a frame, as they were stored.
 
         Raises:
             FrameError: the database has no such record.
             LmdbError: the database cannot be opened, or is damaged at that place.
         """
-        name = self.profile.key(key, number)
-        value = self._opened().get(name.encode("ascii"))
+        key = self.profile.key(name)
+        value = self._opened().get(key.encode("ascii", "replace"))
         if value is None:
-            raise FrameError(f"{self._folder}: has no record {name!r}")
+            raise FrameError(f"{self._folder}: has no record {key!r}")
         return value
 
     def _opened(self) -> LmdbFile:
@@ -168,10 +171,10 @@ class LmdbReader:
             raise LmdbError(f"{path}: cannot be read: {error.strerror}") from None
         for line in text.split("\n"):
             if line.strip():
-                yield line.split(maxsplit=1)[0].removesuffix(".png")[:_LONGEST_KEY]
+                yield _SUFFIX.sub("", line.split(maxsplit=1)[0])[:_LONGEST_KEY]
 
     def _find_profile(self) -> KeyProfile:
-        first = next(self._names(), "")
+        first = self._first = next(self._names(), "")
         for profile in KEY_PROFILES.values():
             with contextlib.suppress(AnnotationError):
                 profile.parse(first)
@@ -182,9 +185,10 @@ class LmdbReader:
         )
 
 
-def meta_info_text(names: Sequence[str], size: FrameSize) -> str:
-    """The text of meta_info.txt.
+def meta_info_text(names: Sequence[str], size: FrameSize | Mapping[str, FrameSize]) -> str:
+    """The text of meta_info.txt; ``size`` is that of all frames, or of each.
 
     Its last column is a compression level, which no reader uses; BasicSR's scripts write 1.
     """
-    return "".join(f"{name}.png ({size.height},{size.width},3) 1\n" for name in names)
+    sizes = dict.fromkeys(names, size) if isinstance(size, FrameSize) else size
+    return "".join(f"{n}.png ({sizes[n].height},{sizes[n].width},3) 1\n" for n in names)

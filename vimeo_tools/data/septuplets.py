@@ -9,16 +9,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from vimeo_tools.data.layouts import SPLITS as SPLITS
 from vimeo_tools.data.layouts import VIMEO90K, Layout
 from vimeo_tools.data.png import FrameSize, read_png_size
 from vimeo_tools.errors import AnnotationError, FrameError, SettingsError
 from vimeo_tools.running.atomic import write_text
 
-FRAMES_PER_CLIP = len(VIMEO90K.numbers)
+FRAME_NUMBERS = tuple(range(1, 8))
+FRAMES_PER_CLIP = len(FRAME_NUMBERS)
 CENTRE_FRAME = 4
-FRAME_NUMBERS = VIMEO90K.numbers
 GT_FOLDER = VIMEO90K.gt_folder
-SPLITS = ("train", "test")
 
 # Enough clips to see the usual frame size without reading the whole tree.
 _SIZE_SAMPLE = 16
@@ -64,16 +64,25 @@ def usual_size(root: Path, keys: Sequence[str], layout: Layout = VIMEO90K) -> Fr
     step = -(-len(keys) // _SIZE_SAMPLE)
     sizes: Counter[FrameSize] = Counter()
     for key in keys[::step]:
-        for number in layout.numbers[:FRAMES_PER_CLIP]:
+        for path in list(layout.frames(root, key).values())[:FRAMES_PER_CLIP]:
             with contextlib.suppress(FrameError):
-                sizes[read_png_size(layout.frame_path(root, key, number))] += 1
+                sizes[read_png_size(path)] += 1
     if not sizes:
-        first = layout.frame_path(root, keys[0], layout.numbers[0])
+        first = next(iter(layout.frames(root, keys[0]).values()))
         raise FrameError(
             f"{root}: of {len(keys)} clips no frame could be read, {first} for one; name the "
             f"folder that holds {first.relative_to(root)} and so on"
         )
     return sizes.most_common(1)[0][0]
+
+
+def common_size(root: Path, keys: Sequence[str], layout: Layout) -> FrameSize | None:
+    """The size that all frames of a data set have; None where each clip may have its own.
+
+    Raises:
+        FrameError: as `usual_size`.
+    """
+    return None if layout.numbers is None else usual_size(root, keys, layout)
 
 
 @dataclass(frozen=True)
@@ -82,35 +91,50 @@ class KeyProfile:
 
     Attributes:
         name: "basicsr" or "mmagic".
-        template: of the key, with the fields ``folder``, ``clip`` and ``number``.
+        example: a database key.
+        pattern: a regular expression of database keys.
     """
 
     name: str
-    template: str
+    example: str
+    pattern: str
 
-    def key(self, clip_key: str, number: int) -> str:
-        """The ASCII key of a frame."""
-        folder, clip = clip_key.split("/")
-        return self.template.format(folder=folder, clip=clip, number=number)
+    def key(self, name: str) -> str:
+        """The database key of a frame; ``name`` is clip and frame, as in ``00001/0001/im1``."""
+        return name
 
-    def parse(self, key: str) -> tuple[str, int]:
-        """(clip key, frame number) of a database key.
+    def parse(self, key: str) -> str:
+        """The frame's name of a database key.
 
         Raises:
             AnnotationError: the key is not of this profile.
         """
-        pattern = self.template.format(folder="([0-9]{5})", clip="([0-9]{4})", number="([1-7])")
-        match = re.fullmatch(pattern, key)
-        if not match:
-            example = self.key("00001/0001", 1)
-            raise AnnotationError(f"{key!r}: not a key of profile {self.name}, as in {example}")
-        return f"{match[1]}/{match[2]}", int(match[3])
+        if not re.fullmatch(self.pattern, key):
+            raise AnnotationError(
+                f"{key!r}: not a key of profile {self.name}, as in {self.example}"
+            )
+        return key
+
+
+class _OfSeptuplets(KeyProfile):
+    def key(self, name: str) -> str:
+        folder, clip, frame = name.split("/")
+        return f"{folder}_{clip}_{frame.removeprefix('im')}"
+
+    def parse(self, key: str) -> str:
+        folder, clip, number = super().parse(key).split("_")
+        return f"{folder}/{clip}/im{number}"
 
 
 KEY_PROFILES = {
-    "basicsr": KeyProfile("basicsr", "{folder}/{clip}/im{number}"),
-    "mmagic": KeyProfile("mmagic", "{folder}_{clip}_{number}"),
+    "basicsr": KeyProfile("basicsr", "00001/0001/im1 or 000/00000000", r"[^/\s]+(/[^/\s]+){1,3}"),
+    "mmagic": _OfSeptuplets("mmagic", "00001_0001_1", "[0-9]{5}_[0-9]{4}_[1-7]"),
 }
+
+
+def is_septuplet_frame(name: str) -> bool:
+    """Whether a frame's name is one of Vimeo90K, as ``00001/0001/im1``."""
+    return bool(re.fullmatch("[0-9]{5}/[0-9]{4}/im[1-7]", name))
 
 
 def merge_keys(lists: Iterable[Sequence[str]]) -> list[str]:

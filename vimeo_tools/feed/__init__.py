@@ -9,12 +9,12 @@ from vimeo_tools._lazy import lazy_names
 if TYPE_CHECKING:
     from vimeo_tools.feed.dataset import Feed, create_dataset
     from vimeo_tools.feed.order import Evaluation, Training
-    from vimeo_tools.feed.samples import SeptupletSource, open_septuplets, open_sequences
+    from vimeo_tools.feed.samples import SequenceSource, open_septuplets, open_sequences
 
 _HOMES = {
     "Evaluation": "order.Evaluation",
     "Feed": "dataset.Feed",
-    "SeptupletSource": "samples.SeptupletSource",
+    "SequenceSource": "samples.SequenceSource",
     "Training": "order.Training",
     "create_dataset": "dataset.create_dataset",
     "open_septuplets": "samples.open_septuplets",
@@ -24,7 +24,7 @@ _HOMES = {
 __all__ = [
     "Evaluation",
     "Feed",
-    "SeptupletSource",
+    "SequenceSource",
     "Training",
     "create_dataset",
     "open_septuplets",

@@ -10,10 +10,13 @@ from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from vimeo_tools.data.png import Box, FrameSize
 from vimeo_tools.errors import SettingsError
 from vimeo_tools.resize.classes import Array
+
+NUMBERS_DRAWN = 7  # for one augmentation
 
 
 @dataclass(frozen=True)
@@ -77,8 +80,14 @@ def draw(config: AugmentConfig, lq_size: FrameSize, rng: np.random.Generator) ->
     Raises:
         SettingsError: the crop is larger than the frames.
     """
+    return augmentation_of(config, lq_size, rng.random(NUMBERS_DRAWN))
+
+
+def augmentation_of(
+    config: AugmentConfig, lq_size: FrameSize, numbers: npt.NDArray[np.float64]
+) -> Augmentation:
+    """What ``NUMBERS_DRAWN`` random numbers from 0 to 1 mean; see `draw`."""
     config.check_fits(lq_size)
-    numbers = rng.random(7)
     side = config.crop
     rows = lq_size.height - side + 1 if side else 1
     columns = lq_size.width - side + 1 if side else 1

@@ -1,6 +1,6 @@
-"""Septuplets as batches for MindSpore: the one module here that imports it.
+"""Sequences as batches for MindSpore: the one module here that imports it.
 
-Where Pillow would decompress the PNGs, MindSpore's own decoder does: two thirds of the time. Worker
+PNGs are decompressed by MindSpore's own decoder, which takes two thirds of Pillow's time. Worker
 processes hand over uint8 crops, which is a quarter of the bytes; what they become, float32 in 0..1
 and mirrored in time, is made of whole batches in the process that uses them. A clip that cannot be
 read travels as a row with its error in it, so that the run ends at that very batch, with the error
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import mindspore
 import numpy as np
@@ -19,18 +19,18 @@ import numpy.typing as npt
 from mindspore import dataset as msds
 from mindspore.dataset import vision
 
-from vimeo_tools.data.codecs import CheckedPng, Decoder, choose_codec
 from vimeo_tools.data.septuplets import FRAMES_PER_CLIP
 from vimeo_tools.errors import FrameError, LmdbError, SettingsError, VimeoToolsError
-from vimeo_tools.feed.augment import Augmentation, draw
+from vimeo_tools.feed.augment import NUMBERS_DRAWN, Augmentation, augmentation_of
 from vimeo_tools.feed.order import Evaluation, Sample, Training
-from vimeo_tools.feed.samples import SeptupletSource, open_septuplets
+from vimeo_tools.feed.samples import SequenceSource, open_septuplets
+from vimeo_tools.feed.windows import Window, Windows
 from vimeo_tools.running.jobs import available_workers
 
 __all__ = [
     "Evaluation",
     "Feed",
-    "SeptupletSource",
+    "SequenceSource",
     "Training",
     "create_dataset",
     "open_septuplets",
@@ -47,7 +47,7 @@ _DECODE = vision.Decode()
 
 
 def create_dataset(
-    source: SeptupletSource, plan: Training | Evaluation, workers: int | None = None
+    source: SequenceSource, plan: Training | Evaluation, workers: int | None = None
 ) -> Feed:
     """Batches of the clips of ``source`` in the order of ``plan``.
 
@@ -65,7 +65,8 @@ def create_dataset(
     if not 1 <= workers <= allowed:
         raise SettingsError(f"{workers} workers: this machine allows 1 to {allowed}")
     if isinstance(plan, Training):
-        plan.augment.check_fits(source.lq_size)
+        if source.same_size:
+            plan.augment.check_fits(source.lq_size)
         _check_stackable(source, plan)
     return Feed(source, plan, workers)
 
@@ -83,7 +84,7 @@ class Feed:
     break, an exception or Ctrl-C.
     """
 
-    def __init__(self, source: SeptupletSource, plan: Training | Evaluation, workers: int) -> None:
+    def __init__(self, source: SequenceSource, plan: Training | Evaluation, workers: int) -> None:
         self._rows = _Rows(source, plan)
         self._plan = plan
         self._workers = workers
@@ -96,7 +97,7 @@ class Feed:
 
         Raises:
             FrameError: names the frame that is missing or damaged; and the other errors of
-                `SeptupletSource.read`.
+                `SequenceSource.read`.
         """
         if not self._rows:
             return
@@ -153,53 +154,74 @@ class Feed:
 class _Rows:
     """What workers index: place in the plan -> the columns of one sample."""
 
-    def __init__(self, source: SeptupletSource, plan: Training | Evaluation) -> None:
+    def __init__(self, source: SequenceSource, plan: Training | Evaluation) -> None:
         self._source = source
         self._plan = plan
-        self._samples = plan.samples(len(source))
+        drawn = (plan.window, plan.intervals) if isinstance(plan, Training) else (None,)
+        self._windows = Windows(source.keys, source.lengths, *drawn)
+        self._samples = plan.samples(len(self._windows))
 
     def __len__(self) -> int:
         return len(self._samples)
 
     def __getitem__(self, place: int) -> tuple[Any, ...]:
         sample = self._samples[int(place)]
-        augmentation = _drawn(self._source, self._plan, sample)
-        message = ""
+        index, window, numbers = self._placed(sample)
+        augmentation, message = Augmentation(), ""
         try:
-            clip = self._source.read(sample.clip, augmentation, _decoder())
+            augmentation = self._augmentation(index, numbers)
+            clip = self._source.read(index, augmentation, decode_with_mindspore, window)
         except VimeoToolsError as error:
-            clip = self._source.blank(augmentation)
+            if isinstance(self._plan, Training) and augmentation == Augmentation():
+                augmentation = Augmentation(side=self._plan.augment.crop)
+            clip = self._source.blank(augmentation, window)
             name = type(error).__name__
             message = f"{name if name in _ERRORS else VimeoToolsError.__name__}: {error}"
-        key = self._source.keys[sample.clip]
+        key = self._source.keys[index]
         return *clip, key, augmentation.mirror, message
 
+    def drawn(self, place: int) -> Drawn:
+        """What is drawn for the sample at a place.
 
-def what_is_drawn(
-    source: SeptupletSource, plan: Training, step: int
-) -> list[tuple[str, Augmentation]]:
-    """Key and augmentation of each sample that a rank sees in a step, counted from 0."""
-    plan = dataclasses.replace(plan, steps=range(step, step + 1))
-    samples = plan.samples(len(source))
-    return [(source.keys[sample.clip], _drawn(source, plan, sample)) for sample in samples]
+        Raises:
+            FrameError: the size of its frames cannot be read.
+        """
+        index, window, numbers = self._placed(self._samples[place])
+        return Drawn(self._source.keys[index], self._augmentation(index, numbers), window)
+
+    def _placed(self, sample: Sample) -> tuple[int, Window, Any]:
+        """(clip, window, the numbers that its augmentation is made of) of a sample."""
+        if isinstance(self._plan, Evaluation):
+            return sample.clip, Window(), None
+        rng = self._plan.rng(sample)
+        numbers = rng.random(NUMBERS_DRAWN)
+        return *self._windows.window(sample.clip, rng), numbers
+
+    def _augmentation(self, index: int, numbers: Any) -> Augmentation:
+        if isinstance(self._plan, Evaluation):
+            return Augmentation()
+        _, lq_size = self._source.sizes(index)
+        return augmentation_of(self._plan.augment, lq_size, numbers)
 
 
-def _drawn(source: SeptupletSource, plan: Training | Evaluation, sample: Sample) -> Augmentation:
-    if isinstance(plan, Evaluation):
-        return Augmentation()
-    return draw(plan.augment, source.lq_size, plan.rng(sample))
+class Drawn(NamedTuple):
+    """What one sample shows: a clip by its key, which frames of it, and how they are turned."""
+
+    key: str
+    augmentation: Augmentation
+    window: Window
 
 
-def _decoder() -> Decoder:
-    """What takes the least time: MindSpore's in place of Pillow's."""
-    codec = choose_codec()
-    return decode_with_mindspore if codec.name == "pillow" else codec.decode
+def what_is_drawn(source: SequenceSource, plan: Training, step: int) -> list[Drawn]:
+    """What is drawn for each sample that a rank sees in a step, counted from 0."""
+    rows = _Rows(source, dataclasses.replace(plan, steps=range(step, step + 1)))
+    return [rows.drawn(place) for place in range(len(rows))]
 
 
-def decode_with_mindspore(png: CheckedPng) -> npt.NDArray[np.uint8]:
-    """A `vimeo_tools.data.codecs.Decoder`."""
+def decode_with_mindspore(data: bytes) -> npt.NDArray[np.uint8]:
+    """A `vimeo_tools.data.png.Decoder`."""
     try:
-        frame: npt.NDArray[np.uint8] = _DECODE(np.frombuffer(png.file(), np.uint8))
+        frame: npt.NDArray[np.uint8] = _DECODE(np.frombuffer(data, np.uint8))
     except RuntimeError:  # its message is a stack of C++ calls
         raise FrameError("the PNG cannot be decoded: its picture data are damaged") from None
     return frame
@@ -223,10 +245,17 @@ def _to_tensor(frames: npt.NDArray[np.uint8], mirrored: bool) -> Any:
     return mindspore.Tensor.from_numpy(unit)
 
 
-def _check_stackable(source: SeptupletSource, plan: Training) -> None:
+def _check_stackable(source: SequenceSource, plan: Training) -> None:
     augment, size = plan.augment, source.lq_size
     if len(source.gt_numbers) != FRAMES_PER_CLIP:
         raise SettingsError(f"GT frames {list(source.gt_numbers)}: training needs all 7")
+    if plan.batch_size > 1 and plan.window is None and len(set(source.lengths)) > 1:
+        raise SettingsError(
+            f"clips of {min(source.lengths)} to {max(source.lengths)} frames do not stack; give "
+            "Training a window, or batches of 1"
+        )
+    if plan.batch_size > 1 and augment.crop is None and not source.same_size:
+        raise SettingsError("whole frames of clips of any size do not stack; give a crop")
     square = augment.crop is not None or size.height == size.width
     if plan.batch_size > 1 and 0 < augment.transpose < 1 and not square:
         raise SettingsError(

@@ -1,10 +1,11 @@
 """Which sample comes when, on which rank: arithmetic alone, no process, no shared state.
 
-Training runs through one endless stream: epoch after epoch, each a permutation of all clips that
-depends on the seed and the epoch alone. Step ``s`` takes the next ``world * batch_size`` samples of
-the stream and the ranks share them. So all ranks take equally many, no clip is left out or seen
-twice in an epoch (a batch may reach from one epoch into the next), and a run can be resumed at any
-step, also with another number of ranks as long as the whole batch stays as large.
+Training runs through one endless stream: epoch after epoch, each a permutation of all clips (or of
+all windows of long ones) that depends on the seed and the epoch alone. Step ``s`` takes the next
+``world * batch_size`` samples of the stream and the ranks share them. So all ranks take equally
+many, no clip is left out or seen twice in an epoch (a batch may reach from one epoch into the
+next), and a run can be resumed at any step, also with another number of ranks as long as the whole
+batch stays as large.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ from vimeo_tools.feed.augment import AugmentConfig
 _FOR_ORDER, _FOR_SAMPLE = 1, 2
 
 
-_MOST_STEPS, _LARGEST_BATCH = 10**12, 2**16
+_MOST_STEPS, _LARGEST_BATCH, _LONGEST_WINDOW = 10**12, 2**16, 10_000
 
 
 class Sample(NamedTuple):
-    """One clip, by its index, in one epoch."""
+    """One clip, by its index, in one epoch; or one window, by its number among those of all."""
 
     epoch: int
     clip: int
@@ -45,6 +46,9 @@ class Training:
         rank, world: this one of so many ranks; from 0.
         steps: of the whole run, as ``range(first, end)`` or a number; None for one epoch from
             step 0.
+        window: frames of a sample, at any place in its clip; an epoch visits every place once. None
+            for whole clips, which then all have the same length.
+        intervals: from one frame of a window to the next, one of them drawn for each sample.
     """
 
     batch_size: int = 1
@@ -53,6 +57,8 @@ class Training:
     rank: int = 0
     world: int = 1
     steps: range | int | None = None
+    window: int | None = None
+    intervals: tuple[int, ...] = (1,)
 
     def __post_init__(self) -> None:
         _check_rank(self.batch_size, self.rank, self.world)
@@ -61,6 +67,10 @@ class Training:
         if not isinstance(self.augment, AugmentConfig):
             raise SettingsError(f"augment {self.augment!r}: need an AugmentConfig")
         self._range()
+        if self.window is not None and not 1 <= self.window <= _LONGEST_WINDOW:
+            raise SettingsError(f"window {self.window}: need 1 to {_LONGEST_WINDOW} frames")
+        if not self.intervals or min(self.intervals) < 1:
+            raise SettingsError(f"intervals {self.intervals}: need at least one, each 1 or more")
         if self.batch_size > 1 and 0 < self.augment.mirror < 1:
             raise SettingsError(
                 f"mirror {self.augment.mirror} with batches of {self.batch_size}: 7 and 14 frames "

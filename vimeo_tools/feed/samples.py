@@ -1,4 +1,4 @@
-"""Septuplets by index: LQ and GT of one clip as arrays, cropped and turned as they are decoded."""
+"""Sequences by index: LQ and GT of a clip as arrays, cropped and turned as they are decoded."""
 
 from __future__ import annotations
 
@@ -10,26 +10,25 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from vimeo_tools.data.codecs import Decoder
+from vimeo_tools.data.frame_files import decode_frame
 from vimeo_tools.data.frames import (
     ClipFrames,
-    LmdbFrames,
     LqFromGt,
-    SeptupletFolder,
     clip_names,
     open_source,
     recorded_degradation,
 )
-from vimeo_tools.data.lists import read_list
+from vimeo_tools.data.layouts import VIMEO90K, Layout, choose_layout, split_root
 from vimeo_tools.data.pictures import Frame
-from vimeo_tools.data.png import Box, FrameSize, decode_png
-from vimeo_tools.data.septuplets import FRAME_NUMBERS, FRAMES_PER_CLIP, merge_keys
+from vimeo_tools.data.png import Box, Decoder, FrameSize, decode_with_pillow
+from vimeo_tools.data.septuplets import FRAME_NUMBERS, FRAMES_PER_CLIP, is_septuplet_frame
 from vimeo_tools.degradations import Degradation, choose_degradation
 from vimeo_tools.errors import AnnotationError, FrameError, SettingsError
 from vimeo_tools.feed.augment import Augmentation, crop_box, turn, turned_size
+from vimeo_tools.feed.windows import Window
 from vimeo_tools.resize.matlab import Convention
 
-_AS_THEY_ARE = Augmentation()
+_AS_THEY_ARE, _WHOLE = Augmentation(), Window()
 
 
 class Clip(NamedTuple):
@@ -39,22 +38,28 @@ class Clip(NamedTuple):
     gt: npt.NDArray[np.uint8]
 
 
-class SeptupletSource:
-    """Random access to septuplets: index -> `Clip`.
+class SequenceSource:
+    """Random access to sequences: index -> `Clip`.
 
-    May be pickled and used in several processes. All frames must be of the size of the first; how
-    many times larger GT is (``scale``) is read off the first.
+    May be pickled and used in several processes. All frames of a clip must be of one size, and of
+    all clips where the data set says so, as Vimeo90K; how many times larger GT is (``scale``) is
+    read off the first.
 
     Args:
         keys: the clips, in the order of their indices.
         gt: where GT frames come from.
-        lq: where LQ frames come from; an `LqFromGt` makes them from the GT frame just decoded.
-        gt_numbers: the GT frames wanted, 1 to 7; (4,) for the centre frame alone, so that the
-            others are neither needed nor decoded.
+        lq: where LQ frames come from, of the same names; an `LqFromGt` makes them from the GT frame
+            just decoded.
+        gt_numbers: of septuplets, the GT frames wanted, 1 to 7; (4,) for the centre frame alone, so
+            that the others are neither needed nor decoded. None for all.
+
+    Attributes:
+        lengths: frames of each clip.
+        same_size: all frames of all clips have one size.
 
     Raises:
         SettingsError: no clip, unknown frame numbers, or GT is no whole multiple of LQ.
-        FrameError: the first frame cannot be read.
+        FrameError: a clip has no frame, or the first frame cannot be read.
     """
 
     def __init__(
@@ -62,17 +67,22 @@ class SeptupletSource:
         keys: Sequence[str],
         gt: ClipFrames,
         lq: ClipFrames | LqFromGt,
-        gt_numbers: Sequence[int] = FRAME_NUMBERS,
+        gt_numbers: Sequence[int] | None = None,
     ) -> None:
         if not keys:
             raise SettingsError("no clip: the list is empty")
-        if not gt_numbers or not set(gt_numbers) <= set(FRAME_NUMBERS):
-            raise SettingsError(f"GT frames {list(gt_numbers)}: frames are numbered 1 to 7")
         self.keys = list(keys)
-        self.gt_numbers = tuple(sorted(set(gt_numbers)))
-        self._gt = gt
-        self._lq = lq
-        (first,) = clip_names(self.keys[0], self.gt_numbers[:1])
+        self.gt_numbers = _checked(gt_numbers, gt.same_size)
+        self._gt, self._lq = gt, lq
+        self.same_size = gt.same_size
+        self._septuplets = gt.same_size and is_septuplet_frame(f"{self.keys[0]}/im1")
+        self.lengths = (
+            [FRAMES_PER_CLIP] * len(keys)
+            if self._septuplets
+            else [len(self._names(index)) for index in range(len(keys))]
+        )
+        self._sizes: dict[int, tuple[FrameSize, FrameSize]] = {}
+        first = self._first_frame(0)
         self.gt_size, self.lq_size = (_size(source, first) for source in (gt, lq))
         self.scale = _scale(self.gt_size, self.lq_size)
 
@@ -82,52 +92,117 @@ class SeptupletSource:
     def __getitem__(self, index: int) -> Clip:
         return self.read(index)
 
+    def sizes(self, index: int) -> tuple[FrameSize, FrameSize]:
+        """(GT, LQ): of the frames of a clip.
+
+        Raises:
+            FrameError: its first frame cannot be read, or GT is not ``scale`` times as large.
+        """
+        if self.same_size:
+            return self.gt_size, self.lq_size
+        if index not in self._sizes:
+            name = self._first_frame(index)
+            gt, lq = (_size(source, name) for source in (self._gt, self._lq))
+            if gt != FrameSize(self.scale * lq.height, self.scale * lq.width):
+                raise FrameError(
+                    f"{self._gt.where(name)}: is {gt}, its LQ frame is {lq}; GT of the first clip "
+                    f"is {self.scale} times as large"
+                )
+            self._sizes[index] = gt, lq
+        return self._sizes[index]
+
     def read(
         self,
         index: int,
         augmentation: Augmentation = _AS_THEY_ARE,
-        decode: Decoder | None = None,
+        decode: Decoder = decode_with_pillow,
+        window: Window = _WHOLE,
     ) -> Clip:
         """The clip at ``index``, cropped, turned and reversed as drawn; not mirrored.
 
         Args:
             index: from 0.
             augmentation: what was drawn.
-            decode: what decompresses the PNGs; None for that of `choose_codec`.
+            decode: what decompresses the PNGs.
+            window: which of its frames.
 
         Raises:
             IndexError: there is no such clip.
             FrameError: names the frame that is missing, damaged or of another size.
             LmdbError: a database cannot be opened.
         """
-        order = FRAME_NUMBERS[::-1] if augmentation.reverse else FRAME_NUMBERS
-        gt_order = [number for number in order if number in self.gt_numbers]
-        key = self.keys[index]
+        names = window.of(self._names(index))
+        if augmentation.reverse:
+            names = names[::-1]
+        gt_names = [name for name in names if self._is_wanted(name)]
+        gt_size, lq_size = self.sizes(index)
         margin = self._lq.margin if isinstance(self._lq, LqFromGt) else 0
-        box, inside = crop_box(augmentation, self.lq_size, margin)
-        gt_part = _Part(self.gt_size, box.times(self.scale), decode)
+        box, inside = crop_box(augmentation, lq_size, margin)
+        gt_part = _Part(gt_size, box.times(self.scale), decode)
         if isinstance(self._lq, LqFromGt):
-            gt = dict(zip(order, gt_part.read(self._gt, key, order), strict=True))
-            gt_frames = [gt[number] for number in gt_order]
+            gt = dict(zip(names, gt_part.read(self._gt, names), strict=True))
+            gt_frames = [gt[name] for name in gt_names]
             # After the last decode: in turns, both kinds of work are slower.
-            names = clip_names(key, order)
-            lq_frames = [self._lq.shrink(f, n) for f, n in zip(gt.values(), names, strict=True)]
+            lq_frames = [self._lq.shrink(frame, name) for name, frame in gt.items()]
         else:
-            gt_frames = gt_part.read(self._gt, key, gt_order)
-            lq_frames = _Part(self.lq_size, box, decode).read(self._lq, key, order)
-        clip = self.blank(augmentation)
+            gt_frames = gt_part.read(self._gt, gt_names)
+            lq_frames = _Part(lq_size, box, decode).read(self._lq, names)
+        clip = self._blank(augmentation, (gt_size, lq_size), (len(gt_names), len(names)))
         _fill(clip.lq, [turn(frame, inside) for frame in lq_frames])
         _fill(clip.gt, [turn(frame, inside, self.scale) for frame in gt_frames])
         return clip
 
-    def blank(self, augmentation: Augmentation = _AS_THEY_ARE) -> Clip:
-        """Arrays of the shapes that `read` returns, not filled."""
-        lq = turned_size(self.lq_size, augmentation)
-        gt = turned_size(self.gt_size, augmentation, self.scale)
+    def blank(self, augmentation: Augmentation = _AS_THEY_ARE, window: Window = _WHOLE) -> Clip:
+        """Arrays of the shapes that `read` returns of the first clip, not filled."""
+        names = window.of(self._names(0))
+        counts = sum(map(self._is_wanted, names)), len(names)
+        return self._blank(augmentation, (self.gt_size, self.lq_size), counts)
+
+    def frame_bytes(self, index: int, frame: int) -> bytes:
+        """A GT frame of a clip as it is stored, by its place, also from the end.
+
+        Raises:
+            FrameError: names the frame that cannot be read.
+        """
+        name = self._names(index)[frame]
+        with _naming(self._gt, name):
+            return self._gt.read_data(name)
+
+    def _blank(
+        self,
+        augmentation: Augmentation,
+        sizes: tuple[FrameSize, FrameSize],
+        counts: tuple[int, int],
+    ) -> Clip:
+        lq = turned_size(sizes[1], augmentation)
+        gt = turned_size(sizes[0], augmentation, self.scale)
         return Clip(
-            np.empty((FRAMES_PER_CLIP, 3, lq.height, lq.width), np.uint8),
-            np.empty((len(self.gt_numbers), 3, gt.height, gt.width), np.uint8),
+            np.empty((counts[1], 3, lq.height, lq.width), np.uint8),
+            np.empty((counts[0], 3, gt.height, gt.width), np.uint8),
         )
+
+    def _names(self, index: int) -> list[str]:
+        key = self.keys[index]
+        names = clip_names(key) if self._septuplets else self._gt.names(key)
+        if not names:
+            raise FrameError(f"{self._gt.root}: clip {key} has no frame there")
+        return names
+
+    def _first_frame(self, index: int) -> str:
+        return next(filter(self._is_wanted, self._names(index)))
+
+    def _is_wanted(self, name: str) -> bool:
+        """Whether the GT frame of that name is."""
+        return not self._septuplets or int(name[-1]) in self.gt_numbers
+
+
+def _checked(gt_numbers: Sequence[int] | None, of_septuplets: bool) -> tuple[int, ...]:
+    wanted = FRAME_NUMBERS if gt_numbers is None else gt_numbers
+    if not wanted or not set(wanted) <= set(FRAME_NUMBERS):
+        raise SettingsError(f"GT frames {list(wanted)}: frames are numbered 1 to 7")
+    if gt_numbers is not None and set(wanted) != set(FRAME_NUMBERS) and not of_septuplets:
+        raise SettingsError(f"GT frames {list(wanted)}: single ones are read of septuplets alone")
+    return tuple(sorted(set(wanted)))
 
 
 def open_sequences(
@@ -138,12 +213,14 @@ def open_sequences(
     scale: int | None = None,
     degradation: str | Degradation | None = None,
     convention: Convention | None = None,
-    gt_numbers: Sequence[int] = FRAME_NUMBERS,
-) -> SeptupletSource:
-    """The septuplets of a folder or a database.
+    gt_numbers: Sequence[int] | None = None,
+    layout: str | Layout = VIMEO90K,
+    split: str | None = None,
+) -> SequenceSource:
+    """The sequences of a folder or a database.
 
     Args:
-        gt: ``sequences`` or ``NAME.lmdb``.
+        gt: ``sequences``, another layout's root of GT, or ``NAME.lmdb``.
         lq: ``BIx4`` or ``NAME.lmdb``; None to make LQ from GT as it is read.
         clip_list: a list in any of the forms of `vimeo_tools.data.lists`; None for all clips of
             ``gt``.
@@ -152,11 +229,14 @@ def open_sequences(
         degradation: a key of `vimeo_tools.DEGRADATIONS`, or what it stands for; None for what
             ``lq`` was made with, or bicubic where it is made.
         convention: of bicubic, see `vimeo_tools.downscale`.
-        gt_numbers: see `SeptupletSource`.
+        gt_numbers: see `SequenceSource`.
+        layout: where frames lie in folders, a key of `vimeo_tools.data.layouts.LAYOUTS`.
+        split: "train" or "test", without a list: the clips that are in the layout's list beside
+            ``gt``; where there is none, all but those that it holds out, or these.
 
     Raises:
         AnnotationError: the list is missing, or one of its lines is wrong.
-        SettingsError: a path holds no septuplets, the arguments do not fit them, or ``lq`` was made
+        SettingsError: a path holds no sequences, the arguments do not fit them, or ``lq`` was made
             otherwise than is asked for.
         OutputError: the record beside ``lq`` cannot be read.
         LmdbError: a database is not whole.
@@ -166,21 +246,16 @@ def open_sequences(
     if degradation is not None or convention is not None:
         parameters = {} if convention is None else {"convention": convention}
         wanted = choose_degradation(degradation or "bicubic", **parameters)
-    gt_source = _open(Path(gt))
+    layout = choose_layout(layout)
+    gt_source = _open(Path(gt), layout)
     lq_source: ClipFrames | LqFromGt
     if lq is None:
         lq_source = LqFromGt(gt_source, scale, wanted or "bicubic")
     else:
-        lq_source = _open(Path(lq))
+        lq_source = _open(Path(lq), layout)
         _check_made_with(Path(lq), scale, wanted)
-    if clip_list is None:
-        keys = merge_keys([name.rpartition("/")[0] for name in g] for g in gt_source.groups())
-    else:
-        keys, failures = read_list(Path(clip_list))
-        if failures:
-            more = f" (and {len(failures) - 1} more such lines)" if len(failures) > 1 else ""
-            raise AnnotationError(f"{failures[0]}{more}; nothing is skipped: mend the list")
-    source = SeptupletSource(keys, gt_source, lq_source, gt_numbers)
+    keys = _keys(gt_source, clip_list, split, layout)
+    source = SequenceSource(keys, gt_source, lq_source, gt_numbers)
     if scale not in (None, source.scale):
         raise SettingsError(
             f"{lq}: its frames are 1/{source.scale} of {gt}, asked for is scale {scale}"
@@ -189,6 +264,30 @@ def open_sequences(
 
 
 open_septuplets = open_sequences
+
+
+def _keys(
+    gt: ClipFrames, clip_list: str | Path | None, split: str | None, layout: Layout
+) -> list[str]:
+    if clip_list is not None and split is not None:
+        raise SettingsError("clip_list and split: give one of them")
+    if split is not None:
+        beside = layout.list_path(split_root(gt.root)[0].parent, split)
+        if not beside.is_file():
+            keys = layout.splits_of(gt.keys()).get(split, [])
+            if not keys:
+                raise SettingsError(
+                    f"{gt.root}: holds no clip for {split}, by its layout; give a list of clips"
+                )
+            return keys
+        clip_list = beside
+    if clip_list is None:
+        return gt.keys()
+    keys, failures = gt.read_list(Path(clip_list))
+    if failures:
+        more = f" (and {len(failures) - 1} more such lines)" if len(failures) > 1 else ""
+        raise AnnotationError(f"{failures[0]}{more}; nothing is skipped: mend the list")
+    return keys
 
 
 def _check_made_with(lq: Path, scale: int | None, wanted: Degradation | None) -> None:
@@ -204,11 +303,12 @@ def _check_made_with(lq: Path, scale: int | None, wanted: Degradation | None) ->
         )
 
 
-def _open(path: Path) -> ClipFrames:
-    source = open_source(path)
-    if not isinstance(source, (SeptupletFolder, LmdbFrames)):
+def _open(path: Path, layout: Layout) -> ClipFrames:
+    source = open_source(path, layout=layout)
+    if not isinstance(source, ClipFrames):
         raise SettingsError(
-            f"{path}: holds single pictures; give a folder of 00001/0001/im1.png, or a database"
+            f"{path}: holds single pictures; give a folder of clips, as 00001/0001/im1.png, or a "
+            "database"
         )
     return source
 
@@ -223,14 +323,14 @@ class _Part(NamedTuple):
 
     size: FrameSize
     box: Box
-    decode: Decoder | None
+    decode: Decoder
 
-    def read(self, source: ClipFrames, key: str, numbers: Sequence[int]) -> list[Frame]:
-        """The part, (h, w, 3) uint8, of those frames of a clip."""
+    def read(self, source: ClipFrames, names: Sequence[str]) -> list[Frame]:
+        """The part, (h, w, 3) uint8, of those frames."""
         frames = []
-        for name in clip_names(key, numbers):
+        for name in names:
             with _naming(source, name):
-                frame = decode_png(source.read_data(name), self.size, self.decode)
+                frame = decode_frame(source.read_data(name), self.size, self.decode)
                 frames.append(self.box.of(frame))
         return frames
 

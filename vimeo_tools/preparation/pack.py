@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from vimeo_tools.data.frame_files import check_frame, read_frame_size
 from vimeo_tools.data.frames import MADE_OF, recorded_degradation
-from vimeo_tools.data.layouts import VIMEO90K, Layout
+from vimeo_tools.data.layouts import VIMEO90K, Layout, clip_folder, split_root
 from vimeo_tools.data.lmdb_store import META_INFO_NAME, LmdbWriter, meta_info_text
-from vimeo_tools.data.png import FrameSize, check_png, read_file
+from vimeo_tools.data.png import FrameSize, read_file
 from vimeo_tools.data.septuplets import CENTRE_FRAME, FRAME_NUMBERS, KEY_PROFILES
 from vimeo_tools.errors import FrameError, OutputError, SettingsError
 from vimeo_tools.running.atomic import is_part, write_text
@@ -73,15 +75,28 @@ def database_name(content: Content, split: str, source: Path, layout: Layout = V
         kind = "LR" if content.low_quality else "GT"
         part = "" if content.numbers == FRAME_NUMBERS else "_centre"
         name = f"{layout.title.lower()}_{split}_{kind}{part}.lmdb"
+        name = layout.databases.get(f"{_kind_of(content)}/{split}", name)
     made = recorded_degradation(source) if content.low_quality else None
     return name.replace("_LR", f"_{made[0].tag}LR") if made and made[0].tag != "BI" else name
 
 
-def frame_numbers(content: Content, layout: Layout) -> tuple[int, ...]:
-    """The frames of each clip that a database holds."""
+def _kind_of(content: Content) -> str:
+    return next(kind for kind, known in CONTENTS.items() if known == content)
+
+
+def frame_numbers(content: Content, layout: Layout) -> tuple[int, ...] | None:
+    """The frames of each clip that a database holds; None for all.
+
+    Raises:
+        SettingsError: the centre frame, of clips of any length.
+    """
+    if layout == VIMEO90K:
+        return content.numbers
     if content.numbers == FRAME_NUMBERS:
         return layout.numbers
-    return content.numbers if layout == VIMEO90K else layout.numbers[len(layout.numbers) // 2 :][:1]
+    if layout.numbers is None:
+        raise SettingsError("content gt-centre: is one of clips that all have the same frames")
+    return layout.numbers[len(layout.numbers) // 2 :][:1]
 
 
 @dataclass(frozen=True)
@@ -92,8 +107,8 @@ class PackPlan:
         source: the tree that holds ``00001/0001/im1.png`` and so on.
         target: the final folder.
         keys: the clips.
-        numbers: the frames of each clip.
-        size: of every frame.
+        numbers: the frames of each clip; None for all.
+        size: of every frame; None where each clip has its own.
         profile: a key of ``KEY_PROFILES``.
         layout: where frames lie.
 
@@ -103,8 +118,8 @@ class PackPlan:
     source: Path
     target: Path
     keys: Sequence[str]
-    numbers: Sequence[int]
-    size: FrameSize
+    numbers: Sequence[int] | None
+    size: FrameSize | None
     profile: str = "basicsr"
     layout: Layout = VIMEO90K
 
@@ -124,13 +139,27 @@ class PackPlan:
 
     def frames(self) -> list[tuple[str, Path]]:
         """(database key, file), in the order of the database: sorted by key."""
-        mmagic = KEY_PROFILES[self.profile].key if self.profile != "basicsr" else None
-        name = mmagic or self.layout.frame_name
-        return sorted(
-            (name(key, number), self.layout.frame_path(self.source, key, number))
-            for key in self.keys
-            for number in self.numbers
-        )
+        profile, layout = KEY_PROFILES[self.profile], self.layout
+        found: dict[str, Path] = {}
+        for key in self.keys:
+            frames = layout.frames(self.source, key)
+            if self.numbers is None or layout.numbers is None:
+                found.update(frames)
+            else:
+                names = [layout.frame_name(key, number) for number in self.numbers]
+                found.update((name, frames[name]) for name in names)
+        return sorted((profile.key(name), path) for name, path in found.items())
+
+    def sizes(self, frames: Sequence[tuple[str, Path]]) -> dict[str, FrameSize]:
+        """Of each frame by its database key: that of all, or that of its clip's first frame."""
+        if self.size is not None:
+            return dict.fromkeys((name for name, _ in frames), self.size)
+        of_clip: dict[Path, FrameSize] = {}
+        for _, path in frames:
+            if path.parent not in of_clip:
+                with contextlib.suppress(FrameError):
+                    of_clip[path.parent] = read_frame_size(path)
+        return {name: of_clip[path.parent] for name, path in frames if path.parent in of_clip}
 
     def record(self) -> Record:
         """What stands beside the database."""
@@ -145,8 +174,8 @@ class PackPlan:
         listing = "\n".join(sorted(self.keys)).encode()
         return {
             "profile": self.profile,
-            "frame_numbers": list(self.numbers),
-            "frame_size": str(self.size),
+            "frame_numbers": "all" if self.numbers is None else list(self.numbers),
+            "frame_size": "of each clip" if self.size is None else str(self.size),
             "clips": len(self.keys),
             "clips_sha256": hashlib.sha256(listing).hexdigest(),
         }
@@ -183,7 +212,7 @@ def pack(plan: PackPlan, *, overwrite: bool = False) -> Summary:
     """
     summary = Summary(clips=len(plan.keys))
     frames = plan.frames()
-    refuse_overlap(plan.target, plan.source)
+    refuse_overlap(plan.target, split_root(plan.source)[0])
     if _is_there(plan, overwrite):
         clean(plan.target)
         summary.skipped = len(frames)
@@ -195,18 +224,43 @@ def pack(plan: PackPlan, *, overwrite: bool = False) -> Summary:
             return summary.end()
         if overwrite:
             clear()
+        sizes = plan.sizes(frames)
+        summary.failures += _empty_clips(plan, frames)
         with LmdbWriter(plan.partial) as writer:
-            present = writer.keys(lambda data: plan.size.check(check_png(data)))
+            present = writer.keys(_checker(plan.size))
             missing = [(name, path) for name, path in frames if name.encode() not in present]
             summary.skipped = len(frames) - len(missing)
-            _copy(plan, missing, writer, summary)
+            _copy(plan, missing, sizes, writer, summary)
         if not summary.failures:
-            _give_name(place, plan, [name for name, _ in frames])
+            _give_name(place, plan, sizes)
     return summary.end()
 
 
+def _checker(size: FrameSize | None) -> Callable[[bytes], None]:
+    """What raises a FrameError where a record is no whole frame of that size."""
+
+    def check(data: bytes) -> None:
+        found = check_frame(data)
+        if size is not None:
+            size.check(found)
+
+    return check
+
+
+def _empty_clips(plan: PackPlan, frames: Sequence[tuple[str, Path]]) -> list[Failure]:
+    if plan.layout.numbers is not None:
+        return []  # their frames are missed one by one
+    there = {name.rpartition("/")[0] for name, _ in frames}
+    folders = (str(clip_folder(plan.source, key)) for key in plan.keys if key not in there)
+    return [Failure(folder, "holds no frame (PNG or JPEG)") for folder in folders]
+
+
 def _copy(
-    plan: PackPlan, missing: Sequence[tuple[str, Path]], writer: LmdbWriter, summary: Summary
+    plan: PackPlan,
+    missing: Sequence[tuple[str, Path]],
+    sizes: Mapping[str, FrameSize],
+    writer: LmdbWriter,
+    summary: Summary,
 ) -> None:
     with progress(len(missing), "frame", plan.target.name) as bar:
         for batch in _batches(missing):
@@ -214,7 +268,7 @@ def _copy(
             for name, path in batch:
                 try:
                     data = read_file(path)
-                    plan.size.check(check_png(data))
+                    _checker(sizes.get(name))(data)
                     records.append((name.encode(), data))
                 except FrameError as error:
                     summary.failures.append(Failure(str(path), str(error)))
@@ -260,8 +314,8 @@ def _is_there(plan: PackPlan, overwrite: bool) -> bool:
     return True
 
 
-def _give_name(place: Place, plan: PackPlan, names: Sequence[str]) -> None:
-    write_text(plan.partial / META_INFO_NAME, meta_info_text(names, plan.size))
+def _give_name(place: Place, plan: PackPlan, sizes: Mapping[str, FrameSize]) -> None:
+    write_text(plan.partial / META_INFO_NAME, meta_info_text(list(sizes), sizes))
     if plan.target.exists():
         clean(plan.target)
         _remove_database(plan.target)

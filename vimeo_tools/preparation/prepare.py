@@ -7,26 +7,18 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 
-from vimeo_tools.data.layouts import VIMEO90K, Layout
+from vimeo_tools.data.layouts import VIMEO90K, Layout, file_of, is_root
 from vimeo_tools.data.lists import (
-    ClipList,
-    check_headers,
-    read_list,
+    ClipLine,
+    look_at_clips,
+    read_lines,
     write_annotation,
 )
 from vimeo_tools.data.png import FrameSize
-from vimeo_tools.data.septuplets import (
-    merge_keys,
-    usual_size,
-)
+from vimeo_tools.data.septuplets import common_size, merge_keys
 from vimeo_tools.degradations import DEGRADATIONS, Degradation
 from vimeo_tools.errors import OutputError, SettingsError
-from vimeo_tools.preparation.downsample import (
-    LqSettings,
-    codec_notes,
-    count_complete,
-    downsample_tree,
-)
+from vimeo_tools.preparation.downsample import LqSettings, downsample_tree
 from vimeo_tools.running.failures import Failure
 from vimeo_tools.running.folders import make_folder
 from vimeo_tools.running.jobs import Summary, shard
@@ -38,7 +30,8 @@ class PrepareSettings:
 
     Attributes:
         images_root: GT; holds ``00001/0001/im1.png`` and so on.
-        lists: per split ("train", "test"), the list of its clips.
+        lists: per split ("train", "test"), the list of its clips; where there is none, all clips
+            of a layout whose clips differ in length, split by what it holds out.
         output_dir: gets all that is written.
         generate_lq: make LQ frames too.
         scale: how many times smaller LQ frames are; None for 4, or 1 of what keeps the size.
@@ -66,12 +59,12 @@ class PrepareSettings:
         for name in ("images_root", "output_dir"):
             object.__setattr__(self, name, Path(getattr(self, name)))
         object.__setattr__(self, "lists", {k: Path(path) for k, path in self.lists.items()})
-        if not self.images_root.is_dir():
+        if not is_root(self.images_root):
             raise SettingsError(
                 f"{self.images_root}: there is no such folder; run this inside an unpacked "
                 "vimeo_septuplet, or name the folder of 00001/0001/im1.png with --images-root"
             )
-        if not self.lists:
+        if not self.lists and self.layout.numbers is not None:
             wanted = (
                 str(self.layout.list_path(self.images_root.parent, split))
                 for split in self.layout.lists
@@ -102,9 +95,8 @@ def prepare(settings: PrepareSettings, executor: Executor | None = None) -> Summ
         VimeoToolsError: nothing can be done: no list or no frame is readable, the settings do not
             fit the frames or what the output holds, the disk is full.
     """
-    clip_lists, size = _read_inputs(settings)
-    keys = shard(merge_keys(clips.keys for clips in clip_lists.values()), *settings.shard)
-    failures = [failure for clips in clip_lists.values() for failure in clips.failures]
+    splits, failures, size = _read_inputs(settings)
+    keys = shard(_keys(splits), *settings.shard)
     summary = Summary()
     if settings.generate_lq:
         summary = downsample_tree(
@@ -117,7 +109,7 @@ def prepare(settings: PrepareSettings, executor: Executor | None = None) -> Summ
         )
         failures += summary.failures
     if settings.shard[0] == 1:
-        failures += _write_annotations(settings, clip_lists, size, executor)
+        failures += _write_annotations(settings, splits, size, executor)
     summary.failures = list({failure.path: failure for failure in failures}.values())
     summary.clips = len(keys)
     return summary.end()
@@ -125,55 +117,77 @@ def prepare(settings: PrepareSettings, executor: Executor | None = None) -> Summ
 
 def describe(settings: PrepareSettings) -> str:
     """What `prepare` would do; writes nothing."""
-    clip_lists, size = _read_inputs(settings)
-    keys = shard(merge_keys(clips.keys for clips in clip_lists.values()), *settings.shard)
-    bad_lines = sum(len(clips.failures) for clips in clip_lists.values())
-    lines = [f"{len(keys)} clips of {size}, {bad_lines} bad list lines"]
+    splits, failures, size = _read_inputs(settings)
+    keys = shard(_keys(splits), *settings.shard)
+    lines = [f"{len(keys)} clips{f' of {size}' if size else ''}, {len(failures)} bad list lines"]
     if settings.shard[0] == 1:
-        names = ", ".join(map(settings.layout.annotation_name, clip_lists))
+        names = ", ".join(map(settings.layout.annotation_name, splits))
         lines.append(f"would write {names} into {settings.output_dir}")
     if settings.generate_lq:
         lq = _lq_settings(settings, size)
-        complete = count_complete(settings.output_dir, keys, settings.layout)
-        todo, verb = (
-            (len(keys), "replace") if settings.overwrite else (len(keys) - complete, "keep")
-        )
+        todo, complete = _count(settings, keys)
+        verb = "replace" if settings.overwrite else "keep"
         lines.append(
-            f"would make {todo * len(settings.layout.numbers)} LQ frames at most ({lq}) and {verb} "
-            f"{complete} whole clips in {settings.output_dir}"
+            f"would make {todo} LQ frames at most ({lq}) and {verb} {complete} whole clips in "
+            f"{settings.output_dir}"
         )
-        lines += codec_notes(settings.output_dir)
     return "\n".join(lines)
 
 
-def _read_inputs(settings: PrepareSettings) -> tuple[dict[str, ClipList], FrameSize]:
-    layout = settings.layout
-    clip_lists = {split: read_list(path, layout) for split, path in settings.lists.items()}
-    keys = merge_keys(clips.keys for clips in clip_lists.values())
-    return clip_lists, usual_size(settings.images_root, keys, layout)
+Splits = dict[str, list[ClipLine]]
 
 
-def _lq_settings(settings: PrepareSettings, size: FrameSize) -> LqSettings:
+def _read_inputs(settings: PrepareSettings) -> tuple[Splits, list[Failure], FrameSize | None]:
+    """The clips of each split, bad list lines, and the size of all frames if they have one."""
+    layout, root = settings.layout, settings.images_root
+    splits: Splits = {}
+    failures = []
+    for split, path in settings.lists.items():
+        splits[split], bad = read_lines(path, layout)
+        failures += bad
+    if not splits:
+        found = layout.splits_of(layout.find_keys(root))
+        splits = {split: [ClipLine(key) for key in keys] for split, keys in found.items()}
+    return splits, failures, common_size(root, _keys(splits), layout)
+
+
+def _keys(splits: Splits) -> list[str]:
+    return merge_keys([line.key for line in lines] for lines in splits.values())
+
+
+def _count(settings: PrepareSettings, keys: Sequence[str]) -> tuple[int, int]:
+    """(LQ frames to make, clips that are whole)."""
+    todo = complete = 0
+    for key in keys:
+        names = settings.layout.frames(settings.images_root, key)
+        whole = all(file_of(settings.output_dir, name).exists() for name in names)
+        complete += whole
+        todo += len(names) if settings.overwrite or not whole else 0
+    return todo, complete
+
+
+def _lq_settings(settings: PrepareSettings, size: FrameSize | None) -> LqSettings:
     scale = settings.scale or settings.degradation.usual_scale
     return LqSettings(settings.degradation, scale, size, settings.layout)
 
 
 def _write_annotations(
     settings: PrepareSettings,
-    clip_lists: Mapping[str, ClipList],
-    size: FrameSize,
+    splits: Splits,
+    size: FrameSize | None,
     executor: Executor | None,
 ) -> Sequence[Failure]:
-    keys = merge_keys(clips.keys for clips in clip_lists.values())
-    layout = settings.layout
-    failures = check_headers(settings.images_root, keys, size, executor, layout)
-    bad_clips = {Path(failure.path).parent for failure in failures}
+    layout, root = settings.layout, settings.images_root
+    found, failures = look_at_clips(root, _keys(splits), size, executor, layout)
     make_folder(settings.output_dir)
     try:
-        for split, clips in clip_lists.items():
-            whole = [key for key in clips.keys if settings.images_root / key not in bad_clips]
+        for split, lines in splits.items():
+            listed = [line for line in lines if line.key in found]
+            wrong = {line.key: line.contradicts(found[line.key]) for line in listed}
+            failures += [Failure(str(root / key), text) for key, text in wrong.items() if text]
+            whole = [found[key] for key, text in wrong.items() if not text]
             path = settings.output_dir / layout.annotation_name(split)
-            write_annotation(path, whole, size, settings.annotation_form, layout)
+            write_annotation(path, whole, settings.annotation_form)
     except OSError as error:
         raise OutputError(f"{settings.output_dir}: cannot be written: {error.strerror}") from None
     return failures

@@ -13,12 +13,11 @@ from PIL import Image
 from vimeo_tools.data.frames import (
     FrameStore,
     LmdbFrames,
-    SeptupletFolder,
-    clip_names,
+    SequenceFolder,
     open_source,
     recorded_degradation,
 )
-from vimeo_tools.data.layouts import Layout, choose_layout
+from vimeo_tools.data.layouts import Layout, choose_layout, split_root
 from vimeo_tools.data.lists import read_list
 from vimeo_tools.data.lmdb_store import META_INFO_NAME
 from vimeo_tools.data.pictures import Frame
@@ -157,11 +156,12 @@ def _choose(
         source, root = databases[0]
         result.clips = f"clips of {root / META_INFO_NAME}"
         return source.groups()
-    if not isinstance(gt, (SeptupletFolder, LmdbFrames)):
+    if not isinstance(gt, (SequenceFolder, LmdbFrames)):
         if named:
             raise SettingsError(f"{roots[0]}: holds single pictures, for which there are no lists")
         return gt.groups()
-    beside = [layout.list_path(roots[0].parent, split) for split in layout.lists]
+    folder = split_root(roots[0])[0].parent
+    beside = [layout.list_path(folder, split) for split in layout.lists]
     lists = [path for path in beside if path.is_file()] if clip_list is None else [Path(clip_list)]
     if not lists:
         result.clips = f"all clips in {roots[0]}"
@@ -170,18 +170,23 @@ def _choose(
     result.clips = f"clips of {' and '.join(map(str, lists))}"
     result.failures += [failure for found in read for failure in found.failures]
     keys = merge_keys(found.keys for found in read)
-    if isinstance(gt, SeptupletFolder):
-        return [gt.names(key) for key in keys]
-    return [clip_names(key, sorted(_numbers(gt))) for key in keys]
+    for key in keys:
+        if not gt.names(key):
+            result.failures.append(Failure(f"{roots[0]}/{key}", "holds no frame"))
+    return [names for key in keys if (names := gt.names(key))]
 
 
 def _is_database(source: FrameStore) -> bool:
     return isinstance(source, LmdbFrames)
 
 
-def _numbers(source: FrameStore) -> set[int]:
-    """The frame numbers that a source of septuplets holds at all."""
-    return {int(name[-1]) for group in source.groups() for name in group}
+def _stems(source: FrameStore) -> set[str]:
+    """The frames that a source holds of any clip, as im4."""
+    return {_stem(name) for group in source.groups() for name in group}
+
+
+def _stem(name: str) -> str:
+    return name.rpartition("/")[2]
 
 
 def _without_gt(
@@ -197,11 +202,11 @@ def _without_gt(
     known = {name for group in groups for name in group}
     extra = [name for group in lq.groups() for name in group if name not in known]
     if _is_database(gt):
-        numbers = _numbers(gt)
-        if left_out := sorted(_numbers(lq) - numbers):
-            holds, lacks = (", ".join(f"im{n}" for n in some) for some in (numbers, left_out))
+        stems = _stems(gt)
+        if left_out := _stems(lq) - stems:
+            holds, lacks = (", ".join(sorted(some)) for some in (stems, left_out))
             result.notes.append(f"GT holds {holds} alone: {lacks} of LQ cannot be compared")
-            extra = [name for name in extra if int(name[-1]) in numbers]
+            extra = [name for name in extra if _stem(name) in stems]
     return [Failure(f"{lq_root}/{name}", "there is no GT frame for it") for name in extra]
 
 
@@ -248,9 +253,9 @@ def _difference(gt: Frame, lq: Frame, scale: int, made: Degradation) -> Differen
         by_chance = undecided & (gap == 1)
         ties = int(by_chance.sum())
         gap[by_chance] = 0
-    if not gap.any():
-        return Difference(ties=ties)
     where = np.argwhere(gap)
+    if not len(where):
+        return Difference(ties=ties)
     row, column = (int(n) for n in where[0][:2])
     found, should_be = (tuple(np.atleast_1d(f[row, column]).tolist()) for f in (lq, expected))
     return Difference(len(where), int(gap.max()), row, column, found, should_be, ties)

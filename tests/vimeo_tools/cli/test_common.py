@@ -115,7 +115,7 @@ def test_a_layout_of_a_plugin(vimeo_prep, septuplets, tmp_path):
     meta_info = (root / "reds_train_LR.lmdb" / "meta_info.txt").read_text().splitlines()
     assert meta_info[0] == "000/00000000.png (8,12,3) 1"
     assert len(meta_info) == 10
-    assert "there are vimeo90k" in vimeo_prep("--layout", "reds", cwd=root).stderr
+    assert "there are vimeo90k" in vimeo_prep("--layout", "redz", cwd=root).stderr
 
 
 def test_a_database_of_blur_down_has_its_name(vimeo_prep, septuplets):

@@ -13,14 +13,14 @@ from PIL import Image
 
 from tests.vimeo_tools.noise import read_frames, write_noise
 from vimeo_tools import downscale
-from vimeo_tools.data.frames import LqFromGt, SeptupletFolder, open_source, recorded_degradation
-from vimeo_tools.data.lists import ANNOTATION_FORMS, write_annotation
+from vimeo_tools.data.frames import LqFromGt, SequenceFolder, open_source, recorded_degradation
+from vimeo_tools.data.lists import ANNOTATION_FORMS, ClipLine, write_annotation
 from vimeo_tools.data.png import FrameSize, encode_png
 from vimeo_tools.data.septuplets import CENTRE_FRAME, FRAME_NUMBERS, find_keys, frame_path
 from vimeo_tools.degradations import Bicubic
 from vimeo_tools.errors import AnnotationError, FrameError, LmdbError, OutputError, SettingsError
 from vimeo_tools.feed.augment import Augmentation, AugmentConfig, augment, draw
-from vimeo_tools.feed.samples import SeptupletSource, open_septuplets, open_sequences
+from vimeo_tools.feed.samples import SequenceSource, open_septuplets, open_sequences
 from vimeo_tools.preparation.downsample import LqSettings, downsample_tree
 from vimeo_tools.preparation.pack import PackPlan, pack
 from vimeo_tools.resize.matlab import CONVENTIONS
@@ -156,24 +156,24 @@ def test_lq_made_on_the_fly_is_a_source_like_any_other(trees):
 # --- only what is needed ------------------------------------------------------------------------
 
 
-class Counting(SeptupletFolder):
+class Counting(SequenceFolder):
     """Counts what is decoded."""
 
     def __init__(self, root):
         super().__init__(root)
-        self.names = []
+        self.decoded = []
 
     def read_data(self, name):
-        self.names.append(name)
+        self.decoded.append(name)
         return super().read_data(name)
 
 
 def test_on_the_fly_each_gt_frame_is_decoded_once(trees):
     gt = Counting(trees / "sequences")
-    source = SeptupletSource(KEYS, gt, LqFromGt(gt))
-    gt.names.clear()
+    source = SequenceSource(KEYS, gt, LqFromGt(gt))
+    gt.decoded.clear()
     source.read(0)
-    assert gt.names == [f"{KEYS[0]}/im{n}" for n in FRAME_NUMBERS]
+    assert gt.decoded == [f"{KEYS[0]}/im{n}" for n in FRAME_NUMBERS]
 
 
 @pytest.mark.parametrize("gt", ["sequences", "only4th.lmdb"])
@@ -194,7 +194,7 @@ def test_clips_come_from_a_list_of_any_form(trees, tmp_path, form):
     if form == "plain":
         path.write_text("".join(f"{key}\n" for key in keys))
     else:
-        write_annotation(path, keys, SIZE, form)
+        write_annotation(path, [ClipLine(key, 7, "1", SIZE) for key in keys], form)
     source = opened(trees, "folder", clip_list=path)
     assert source.keys == keys
     assert np.array_equal(source[1].gt, opened(trees, "folder")[0].gt)

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from tests.conftest import SIZE, TEST, TRAIN
 from vimeo_tools.data.lists import (
     ANNOTATION_FORMS,
+    ClipLine,
     annotation_name,
-    check_headers,
     in_both,
+    look_at_clips,
     read_list,
     write_annotation,
 )
@@ -24,6 +25,7 @@ LINES = {
     "basicsr": "00001/0001 7 (256,448,3)",
     "mmagic": "00001/0001 7 (256, 448, 3)",
     "mindediting": "00001/0001 (256, 448, 3)",
+    "kair": "00001/0001 7 (256,448,3) 1",
 }
 
 
@@ -31,7 +33,8 @@ LINES = {
 def test_forms_are_written_to_the_letter_and_read_back(tmp_path, form):
     path = tmp_path / annotation_name("train")
     assert path.name == "meta_info_Vimeo90K_train_GT.txt"
-    write_annotation(path, TRAIN, FrameSize(256, 448), form)
+    lines = [ClipLine(key, 7, "1", FrameSize(256, 448)) for key in TRAIN]
+    write_annotation(path, lines, form)
     assert path.read_text().splitlines()[0] == LINES[form]
     assert read_list(path) == (TRAIN, [])
     assert [line.split()[0] for line in path.read_text().splitlines()] == TRAIN  # as BasicSR
@@ -74,10 +77,12 @@ def test_a_list_without_clips_is_an_error(tmp_path):
 
 def test_headers_are_checked(septuplets):
     root = septuplets / "sequences"
-    assert check_headers(root, [*TRAIN, *TEST], SIZE) == []
+    lines, failures = look_at_clips(root, [*TRAIN, *TEST], SIZE)
+    assert (failures, lines[TRAIN[0]]) == ([], ClipLine(TRAIN[0], 7, None, SIZE))
     frame_path(root, TRAIN[1], 3).unlink()
     frame_path(root, TEST[0], 7).write_bytes(b"not a picture")
-    failures = check_headers(root, [*TRAIN, *TEST], SIZE)
+    lines, failures = look_at_clips(root, [*TRAIN, *TEST], SIZE)
+    assert list(lines) == TRAIN[:1]
     assert [failure.reason[:13] for failure in failures] == ["the file is m", "not a PNG fil"]
     assert failures[0].path.endswith("00001/0002/im3.png")
 
@@ -122,8 +127,12 @@ def test_clips_in_both_lists(tmp_path):
 
 
 KEYS = st.from_regex(r"0000[1-3]/000[1-3]", fullmatch=True)
+SIZES = st.sampled_from(["", " (4, 4,3)", " (4,4,3) 0"])
 GOOD = st.builds(
-    "{}{}{}".format, KEYS, st.sampled_from(["", " 7"]), st.sampled_from(["", " (4, 4,3)"])
+    "{}{}{}".format,
+    KEYS,
+    st.sampled_from(["", " 7"]),
+    st.sampled_from(["", " (4, 4,3)", " (4,4,3) 0"]),
 )
 LINES_OF_ALL_KINDS = st.lists(
     st.one_of(GOOD, st.text(max_size=15), KEYS.map(lambda key: key + "x"))
@@ -139,7 +148,7 @@ def test_any_text_is_read_line_by_line(tmp_path_factory, lines, end):
     kept = [
         line.strip(" \t") for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     ]
-    form = r"([0-9]{5}/[0-9]{4})([ \t\n\v\f]+[0-9]+)?([ \t\v\f]+\([ 0-9,]*\))?"
+    form = r"([0-9]{5}/[0-9]{4})([ \t\n\v\f]+[0-9]+)?([ \t\v\f]+\([ 0-9,]*\)([ \t\v\f]+[0-9]+)?)?"
     keys = [match[1] for line in kept if (match := re.fullmatch(form, line))]
     try:
         found, failures = read_list(path)

@@ -29,13 +29,17 @@ def test_what_is_no_key(key):
 
 def test_database_keys():
     basicsr, mmagic = KEY_PROFILES["basicsr"], KEY_PROFILES["mmagic"]
-    assert basicsr.key("00001/0002", 3) == "00001/0002/im3"
-    assert mmagic.key("00001/0002", 3) == "00001_0002_3"
+    assert basicsr.key("00001/0002/im3") == "00001/0002/im3"
+    assert basicsr.key("000/00000003") == "000/00000003"
+    assert mmagic.key("00001/0002/im3") == "00001_0002_3"
     for profile in KEY_PROFILES.values():
-        assert profile.parse(profile.key("00001/0002", 7)) == ("00001/0002", 7)
-    for wrong in ("00001/0002/im8", "00001_0002_3", "00001/0002/im1.png"):
+        assert profile.parse(profile.key("00001/0002/im7")) == "00001/0002/im7"
+    for wrong in ("00001_0002_3", "00000003", "000/a b", "000//1", ""):
         with pytest.raises(AnnotationError, match="profile basicsr"):
             basicsr.parse(wrong)
+    for wrong in ("00001/0002/im3", "00001_0002_8", "000_00000003"):
+        with pytest.raises(AnnotationError, match="profile mmagic"):
+            mmagic.parse(wrong)
 
 
 def test_numbered_keys():

@@ -43,9 +43,10 @@ def test_png_bytes_are_stored_unchanged(gt, tmp_path, profile):
     assert (summary.clips, summary.done, summary.skipped, summary.failures) == (3, 21, 0, [])
     reader = LmdbReader(plan.target)
     assert reader.profile.name == profile
-    assert sorted(reader.frames()) == [(key, number) for key in KEYS for number in FRAME_NUMBERS]
-    for key, number in reader.frames():
-        assert reader.read(key, number) == frame_path(gt, key, number).read_bytes()
+    names = [f"{key}/im{number}" for key in KEYS for number in FRAME_NUMBERS]
+    assert sorted(reader.frames()) == names
+    for name in names:
+        assert reader.read(name) == (gt / f"{name}.png").read_bytes()
     assert not plan.partial.exists()
 
 
@@ -120,8 +121,8 @@ def test_with_a_bad_frame_it_does_not_get_its_name(plan):
     (plan.source / "im7.png").rename(frame_path(plan.source, TRAIN[1], 7))
     assert pack(plan).done == 2
     reader = LmdbReader(plan.target)
-    for key, number in reader.frames():
-        assert reader.read(key, number) == frame_path(plan.source, key, number).read_bytes()
+    for name in reader.frames():
+        assert reader.read(name) == (plan.source / f"{name}.png").read_bytes()
 
 
 def test_a_partial_of_other_frames_is_refused(plan, gt):
