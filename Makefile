@@ -39,4 +39,4 @@ bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/bench_feed.py
 
 clean:
-	rm -rf $(VENV) $(DEMO) build *.egg-info vimeo_tools/resize/*.so
+	rm -rf $(VENV) $(DEMO) build *.egg-info vimeo_tools/*/*.so

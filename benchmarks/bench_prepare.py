@@ -1,27 +1,32 @@
-"""LQ generation against its floor, packing against ``cp -r``, each in turn in one run.
+"""LQ generation and verify against their floors, packing against ``cp -r``, in turn in one run.
 
     python benchmarks/bench_prepare.py [SEPTUPLET_FOLDER] [--workers N] [--rounds N]
 
 Without a folder 24 clips are synthesized. The floor of LQ generation decodes the same PNGs and
-encodes the same outputs with Pillow, in the same processes.
+encodes the same outputs with Pillow, in the same processes; that of verify decodes both. One worker
+is this process, its times those of the processor, so that other work on the machine counts little.
 """
 
 import argparse
 import io
+import os
 import shutil
 import subprocess
 import tempfile
+import time
 from concurrent.futures import wait
 from pathlib import Path
 
 from PIL import Image
 from timing import measure, show
 
+from vimeo_tools.data.codecs import CODECS, VARIABLE
 from vimeo_tools.data.septuplets import FRAME_NUMBERS, GT_FOLDER, find_keys, frame_path, usual_size
 from vimeo_tools.degradations import Bicubic
 from vimeo_tools.preparation.downsample import LqSettings, downsample_tree
 from vimeo_tools.preparation.pack import PackPlan, pack
 from vimeo_tools.preparation.synthetic import synthesize
+from vimeo_tools.preparation.verify import verify
 from vimeo_tools.running.jobs import available_workers, process_pool
 
 
@@ -48,6 +53,21 @@ def run_floor(pool, *roots, keys):
             future.result()
 
 
+def run_with(codec, call):
+    """The workers of a pool, which started before, go by the encoder that is chosen here."""
+    os.environ[VARIABLE] = codec
+    try:
+        call()
+    finally:
+        del os.environ[VARIABLE]
+
+
+def decode_with_pillow(paths):
+    for path in paths:
+        with Image.open(path) as image:
+            image.load()
+
+
 def fresh(folder):
     shutil.rmtree(folder, ignore_errors=True)
     return folder
@@ -56,22 +76,39 @@ def fresh(folder):
 def bench_lq(gt_root, keys, work, workers, rounds):
     size = usual_size(gt_root, keys)
     lq_root, out = work / "lq", work / "out"
-    double, uint8 = (LqSettings(Bicubic(convention), 4, size) for convention in ("double", "uint8"))
+    settings = LqSettings(Bicubic("double"), 4, size)
+    alone = workers == 1
+    usable = [name for name, codec in CODECS.items() if not codec.lacks]
+    if not alone:  # pillow and zlib have one encoder: a worker would take zlib for both
+        usable.remove("pillow")
     with process_pool(workers) as pool:
 
-        def run_ours(settings, folder):
-            downsample_tree(gt_root, fresh(folder), keys, settings, executor=pool)
+        def run_ours():
+            downsample_tree(gt_root, fresh(out), keys, settings, executor=pool)
 
-        run_ours(double, lq_root)
-        calls = {
-            "floor": lambda: run_floor(pool, gt_root, lq_root, fresh(out), keys=keys),
-            "ours, double convention": lambda: run_ours(double, out),
-            "ours, uint8 convention": lambda: run_ours(uint8, out),
-        }
-        medians = measure(calls, rounds)
+        downsample_tree(gt_root, fresh(lq_root), keys, settings, executor=pool)
+        calls = {"floor": lambda: run_floor(pool, gt_root, lq_root, fresh(out), keys=keys)}
+        calls |= {name: lambda name=name: run_with(name, run_ours) for name in usable}
+        clock = time.process_time if alone else time.perf_counter
+        medians = measure(calls, rounds, clock=clock)
+        sizes = {name: size_of(out) for name, call in calls.items() if not call()}
     frames = len(keys) * len(FRAME_NUMBERS)
     show(f"LQ of {frames} frames with {workers} workers", medians, base="floor")
-    print(f"  {frames / medians['ours, double convention']:.0f} frames/s")
+    for name, made in sizes.items():
+        print(f"  {name}: {made / frames:.0f} bytes a frame, x {made / sizes['floor']:.3f}")
+    if alone:
+        bench_verify(gt_root, lq_root, usable, rounds)
+
+
+def size_of(folder):
+    return sum(path.stat().st_size for path in folder.rglob("*.png"))
+
+
+def bench_verify(gt_root, lq_root, usable, rounds):
+    paths = [*gt_root.rglob("*.png"), *lq_root.rglob("*.png")]
+    calls = {"floor": lambda: decode_with_pillow(paths)}
+    calls |= {n: lambda n=n: run_with(n, lambda: verify(gt_root, lq_root)) for n in usable}
+    show("verify", measure(calls, rounds, clock=time.process_time), base="floor")
 
 
 def bench_pack(gt_root, keys, work, rounds):

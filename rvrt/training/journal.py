@@ -88,9 +88,9 @@ class Journal:
     def picture(self, step: int, path: Path) -> None:
         """Show a PNG, a validation's sheet, in TensorBoard; elsewhere it is a file already."""
         if self._events is not None:
-            from vimeo_tools.data.png import decode_with_pillow  # Pillow, for events alone
+            from vimeo_tools.data.png import decode_png  # Pillow, for events alone
 
-            pixels = decode_with_pillow(path.read_bytes())
+            pixels = decode_png(path.read_bytes())
             self._events.add_image(f"{_VALIDATION}/sheet", pixels, step, dataformats="HWC")
 
     def rewind(self, step: int) -> None:

@@ -31,6 +31,7 @@ from vimeo_tools.cli.pack import pack_lmdb
 from vimeo_tools.cli.synthetic import synthesize_command
 from vimeo_tools.cli.verify import verify_command
 from vimeo_tools.cli.video import from_video
+from vimeo_tools.data.codecs import choose_codec
 from vimeo_tools.data.lists import ANNOTATION_FORMS, in_both
 from vimeo_tools.errors import VimeoToolsError
 from vimeo_tools.preparation.prepare import PrepareSettings, describe, prepare
@@ -62,7 +63,8 @@ def _show_version(ctx: click.Context, _option: click.Parameter, wanted: bool) ->
     if not wanted or ctx.resilient_parsing:
         return
     try:
-        click.echo(f"vimeo-prep, version {__version__}; resize: {describe_backend()}")
+        words = f"resize: {describe_backend()}; pictures: {choose_codec()}"
+        click.echo(f"vimeo-prep, version {__version__}; {words}")
     except VimeoToolsError as error:
         raise click.ClickException(str(error)) from None
     ctx.exit()
@@ -115,7 +117,7 @@ def _show_version(ctx: click.Context, _option: click.Parameter, wanted: bool) ->
     is_eager=True,
     expose_value=False,
     callback=_show_version,
-    help="Show the version and whether the resize is compiled.",
+    help="Show the version, whether the resize is compiled, and what decodes and encodes.",
 )
 @click.pass_context
 def main(

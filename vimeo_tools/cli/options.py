@@ -157,6 +157,7 @@ def summary_values(summary: Summary, failures_path: Path | None) -> dict[str, An
         "skipped": summary.skipped,
         "ties": summary.ties,
         "seconds": round(summary.seconds, 3),
+        "notes": summary.notes,
         **failure_values(summary.failures, failures_path),
     }
 

@@ -9,15 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from vimeo_tools.data.png import (
-    Decoder,
-    FrameSize,
-    check_png,
-    decode_png,
-    decode_with_pillow,
-    read_file,
-    read_png_size,
-)
+from vimeo_tools.data.codecs import Decoder
+from vimeo_tools.data.png import FrameSize, check_png, decode_png, read_file, read_png_size
 from vimeo_tools.errors import FrameError
 
 _JPEG = b"\xff\xd8\xff"
@@ -48,14 +41,15 @@ def check_frame(data: bytes) -> FrameSize:
 
 
 def decode_frame(
-    data: bytes, size: FrameSize | None = None, decode: Decoder = decode_with_pillow
+    data: bytes, size: FrameSize | None = None, decode: Decoder | None = None
 ) -> npt.NDArray[np.uint8]:
     """(H, W, 3) uint8 RGB.
 
     Args:
         data: the file, an 8-bit RGB PNG or a colour JPEG.
         size: what it must be, looked at before anything is decompressed.
-        decode: what decompresses a PNG. A JPEG is always Pillow's: decoders differ in its levels.
+        decode: what decompresses a PNG; None for that of `choose_codec`. A JPEG is always Pillow's,
+            as decoders differ in its levels.
 
     Raises:
         FrameError: damaged, of another kind or size.

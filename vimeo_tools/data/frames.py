@@ -22,6 +22,7 @@ from vimeo_tools.errors import FrameError, OutputError, SettingsError
 from vimeo_tools.running.records import read_record
 
 MADE_OF = "made_of"  # in the record of a database: how its frames were made
+ENCODERS = "encoders"  # in the record of an LQ tree: what encoded its frames, in order of arrival
 _CLIPS_REMEMBERED = 256  # of which the files were listed
 
 
@@ -242,7 +243,8 @@ def recorded_degradation(lq: Path) -> tuple[Degradation, int] | None:
         if "scale" not in record:
             return None
         scale = record.pop("scale")
-        made = {name: record[name] for name in record if name not in ("gt_size", "replacing")}
+        others = ("gt_size", "replacing", ENCODERS)
+        made = {name: record[name] for name in record if name not in others}
         degradation = from_record(made)
         degradation.check_scale(scale)
         return degradation, int(scale)

@@ -6,19 +6,17 @@ header and chunks are read here.
 
 from __future__ import annotations
 
-import io
 import re
 import struct
 import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
+from vimeo_tools.data.codecs import CheckedPng, Decoder, choose_codec, encode_with_pillow
 from vimeo_tools.data.files import read_regular
 from vimeo_tools.errors import FrameError, SettingsError
 
@@ -29,12 +27,6 @@ _RGB = 2
 _MOST_PIXELS = 2**26
 _MOST_BYTES = 2**28
 _CRITICAL = {b"IHDR", b"PLTE", b"IDAT", b"IEND"}
-_INTERLACED = 28  # where the header says so
-# Left, top, step across, step down of the seven passes.
-_ADAM7 = (
-    (0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)
-)  # fmt: skip
-_PLAIN = {b"IHDR", b"IDAT"}
 _ANIMATION = {b"acTL", b"fcTL", b"fdAT"}
 _ONCE = {b"IHDR", b"PLTE", b"tRNS", b"gAMA", b"cHRM", b"sBIT", b"sRGB", b"iCCP", b"bKGD", b"pHYs"}
 _BEFORE_DATA = _ONCE - {b"IHDR"}
@@ -83,10 +75,6 @@ class FrameSize:
         """Raise a FrameError unless ``found`` is this size."""
         if found != self:
             raise FrameError(f"the frame is {found}, need {self}")
-
-
-# From a checked PNG to (H, W, 3) uint8; raises a FrameError.
-Decoder = Callable[[bytes], npt.NDArray[np.uint8]]
 
 
 class Box(NamedTuple):
@@ -150,16 +138,16 @@ def check_png(data: bytes) -> FrameSize:
         FrameError: as `parse_header`; or a chunk is cut short, of a wrong checksum, unknown,
             doubled or out of order.
     """
-    return _checked(data)[0]
+    png = _checked(data)
+    return FrameSize(png.height, png.width)
 
 
-def _checked(data: bytes) -> tuple[FrameSize, bytes]:
-    """Size, and the file without chunks that say nothing of pixels, which decoders read unlike."""
+def _checked(data: bytes) -> CheckedPng:
     size = parse_header(data)
-    parts = [data[:_HEADER_LENGTH]]
     position = _HEADER_LENGTH
     before = b"IHDR"
     seen = {before}
+    chunks: list[slice] = []
     while position + 12 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, position)
         end = position + 12 + length
@@ -170,10 +158,10 @@ def _checked(data: bytes) -> tuple[FrameSize, bytes]:
         if kind == b"IEND":
             if length:
                 raise FrameError("the PNG is damaged: its last chunk is not empty")
-            whole = seen == _PLAIN and end == len(data)
-            return size, data if whole else b"".join([*parts, data[position:end]])
+            interlaced = bool(data[_HEADER_LENGTH - 5])
+            return CheckedPng(data, size.height, size.width, interlaced, tuple(chunks))
         if kind == b"IDAT":
-            parts.append(data[position:end])
+            chunks.append(slice(position, end))
         seen.add(kind)
         before, position = kind, end
     raise FrameError(f"the PNG is truncated after {len(data)} bytes")
@@ -220,72 +208,29 @@ def _read(path: Path, first: int | None = None) -> bytes:
         raise FrameError(f"the file cannot be read: {error.strerror}") from None
 
 
-def decode_with_pillow(data: bytes) -> npt.NDArray[np.uint8]:
-    """The usual `Decoder`."""
-    try:
-        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
-            frame: npt.NDArray[np.uint8] = np.asarray(image)
-    except (OSError, SyntaxError, ValueError, zlib.error, Image.DecompressionBombError) as error:
-        raise FrameError(f"the PNG cannot be decoded: {error}") from None
-    interlaced = data[_INTERLACED]
-    if interlaced or not frame[-1].any():  # Pillow leaves rows black that are not in the data
-        _check_length(data, interlaced=bool(interlaced))
-    return frame
-
-
-def _check_length(data: bytes, interlaced: bool) -> None:
-    """Raise a FrameError unless a checked PNG holds the data of all its rows."""
-    size = parse_header(data)
-    starts_and_steps = _ADAM7 if interlaced else ((0, 0, 1, 1),)
-    sides = (
-        (len(range(top, size.height, down)), len(range(left, size.width, across)))
-        for left, top, across, down in starts_and_steps
-    )
-    wanted = sum(rows * (1 + 3 * columns) for rows, columns in sides if columns)
-    inflate = zlib.decompressobj()
-    try:
-        found = len(inflate.decompress(_picture_data(data), wanted))
-    except zlib.error as error:
-        raise FrameError(f"the PNG cannot be decoded: {error}") from None
-    if found < wanted:
-        raise FrameError("the PNG cannot be decoded: its picture data end too early")
-
-
-def _picture_data(data: bytes) -> bytes:
-    parts, position = [], 8
-    while position < len(data):
-        length, kind = struct.unpack_from(">I4s", data, position)
-        if kind == b"IDAT":
-            parts.append(data[position + 8 : position + 8 + length])
-        position += 12 + length
-    return b"".join(parts)
-
-
 def decode_png(
-    data: bytes, size: FrameSize | None = None, decode: Decoder = decode_with_pillow
+    data: bytes, size: FrameSize | None = None, decode: Decoder | None = None
 ) -> npt.NDArray[np.uint8]:
     """(H, W, 3) uint8 of an 8-bit RGB PNG.
 
     Args:
         data: the file.
         size: what it must be; checked before anything is decompressed.
-        decode: what decompresses it, once it has been checked; it is given header and picture data
-            alone.
+        decode: what decompresses it, once it has been checked; None for that of `choose_codec`.
 
     Raises:
         FrameError: as `check_png`, of another size, or the picture data cannot be decompressed.
     """
-    found, plain = _checked(data)
+    png = _checked(data)
+    found = FrameSize(png.height, png.width)
     if size is not None:
         size.check(found)
-    frame = decode(plain)
+    frame = (decode or choose_codec().decode)(png)
     if frame.shape != (found.height, found.width, 3) or frame.dtype != np.uint8:
         raise FrameError(f"the PNG was decoded to {frame.shape} of {frame.dtype}, need {found} RGB")
     return frame
 
 
 def encode_png(image: npt.NDArray[np.uint8]) -> bytes:
-    """A PNG of (H, W, 3) uint8, at Pillow's default compression."""
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, format="PNG")
-    return buffer.getvalue()
+    """A PNG of (H, W, 3) uint8, at Pillow's default compression whatever `choose_codec` says."""
+    return encode_with_pillow(image)

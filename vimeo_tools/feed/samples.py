@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from vimeo_tools.data.codecs import Decoder
 from vimeo_tools.data.frame_files import decode_frame
 from vimeo_tools.data.frames import (
     ClipFrames,
@@ -20,7 +21,7 @@ from vimeo_tools.data.frames import (
 )
 from vimeo_tools.data.layouts import VIMEO90K, Layout, choose_layout, split_root
 from vimeo_tools.data.pictures import Frame
-from vimeo_tools.data.png import Box, Decoder, FrameSize, decode_with_pillow
+from vimeo_tools.data.png import Box, FrameSize
 from vimeo_tools.data.septuplets import FRAME_NUMBERS, FRAMES_PER_CLIP, is_septuplet_frame
 from vimeo_tools.degradations import Degradation, choose_degradation
 from vimeo_tools.errors import AnnotationError, FrameError, SettingsError
@@ -115,7 +116,7 @@ class SequenceSource:
         self,
         index: int,
         augmentation: Augmentation = _AS_THEY_ARE,
-        decode: Decoder = decode_with_pillow,
+        decode: Decoder | None = None,
         window: Window = _WHOLE,
     ) -> Clip:
         """The clip at ``index``, cropped, turned and reversed as drawn; not mirrored.
@@ -123,7 +124,7 @@ class SequenceSource:
         Args:
             index: from 0.
             augmentation: what was drawn.
-            decode: what decompresses the PNGs.
+            decode: what decompresses the PNGs; None for that of `choose_codec`.
             window: which of its frames.
 
         Raises:
@@ -323,7 +324,7 @@ class _Part(NamedTuple):
 
     size: FrameSize
     box: Box
-    decode: Decoder
+    decode: Decoder | None
 
     def read(self, source: ClipFrames, names: Sequence[str]) -> list[Frame]:
         """The part, (h, w, 3) uint8, of those frames."""

@@ -10,9 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from vimeo_tools.data.codecs import CODECS, VARIABLE, Codec, choose_codec
 from vimeo_tools.data.frame_files import decode_frame, read_frame_size
+from vimeo_tools.data.frames import ENCODERS
 from vimeo_tools.data.layouts import VIMEO90K, Layout, clip_folder, file_of, split_root
-from vimeo_tools.data.png import FrameSize, encode_png, read_file
+from vimeo_tools.data.png import FrameSize, read_file
 from vimeo_tools.degradations import Degradation, from_record
 from vimeo_tools.errors import FrameError, OutputError, SettingsError
 from vimeo_tools.running.atomic import remove_parts, write_file
@@ -23,6 +25,8 @@ from vimeo_tools.running.records import RECORD_NAME, Record, read_record
 
 # In the record while --overwrite turns a tree made with other settings into this one.
 _REPLACING = "replacing"
+# Of frames that were made before the record said what encoded them.
+_NOT_RECORDED = "what was not recorded"
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,8 @@ def downsample_tree(
         executor: see `vimeo_tools.running.jobs.run`.
 
     Returns:
-        The summary; a frame that cannot be read or written is among its failures.
+        The summary; a frame that cannot be read or written is among its failures, and its notes
+        say which codec was used, and which others the tree has frames of.
 
     Raises:
         OutputError: ``lq_root`` holds frames made with other or unknown settings, is where GT is,
@@ -94,15 +99,23 @@ def downsample_tree(
     """
     refuse_overlap(lq_root, split_root(gt_root)[0])
     clear = partial(_clear, lq_root, settings) if overwrite else None
-    with taken(lq_root, _record(settings), shared=not overwrite, replace=clear):
-        task = partial(downsample_clip, gt_root, lq_root, settings, overwrite)
-        return run(task, keys, executor, label="LQ frames")
+    codec = choose_codec()
+    record = _record(settings, codec.encoder)
+    with taken(lq_root, record, shared=not overwrite, replace=clear):
+        task = partial(downsample_clip, gt_root, lq_root, settings, codec.encoder, overwrite)
+        summary = run(task, keys, executor, label="LQ frames")
+        summary.notes += codec_notes(lq_root)
+        return summary
 
 
 def downsample_clip(
-    gt_root: Path, lq_root: Path, settings: LqSettings, overwrite: bool, key: str
+    gt_root: Path, lq_root: Path, settings: LqSettings, encoder: str, overwrite: bool, key: str
 ) -> Outcome:
-    """Make the LQ frames of one clip; the arguments are those of `downsample_tree`."""
+    """Make the LQ frames of one clip.
+
+    The arguments are those of `downsample_tree`; ``encoder`` is of the process that started it.
+    """
+    codec = choose_codec(encoder)
     done = skipped = ties = 0
     failures = []
     try:
@@ -119,16 +132,40 @@ def downsample_clip(
             if not done:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 remove_parts(target.parent)
-            gt = decode_frame(read_file(source), size)
-            lq = settings.degradation.of_frame(name).make(gt, settings.scale)
-            write_file(target, encode_png(lq.frame))
-            ties += lq.ties
+            made = settings.degradation.of_frame(name)
+            ties += _downsample_frame((source, target), size, made, settings.scale, codec)
             done += 1
         except FrameError as error:
             failures.append(Failure(str(source), str(error)))
         except OSError as error:
             failures.append(Failure(str(target), f"cannot be written: {error.strerror}"))
     return Outcome(done, skipped, tuple(failures), ties)
+
+
+def _downsample_frame(
+    paths: tuple[Path, Path],
+    size: FrameSize,
+    made: Degradation,
+    scale: int,
+    codec: Codec,
+) -> int:
+    """Make a frame, from one path to the other; how many of its samples are at a tie."""
+    source, target = paths
+    lq = made.make(decode_frame(read_file(source), size, codec.decode), scale)
+    write_file(target, codec.encode(lq.frame))
+    return lq.ties
+
+
+def codec_notes(lq_root: Path) -> list[str]:
+    """What decodes and encodes here, and what else encoded frames of a tree, for people."""
+    codec = choose_codec()
+    notes = [f"pictures {codec}"]
+    if others := [encoder for encoder in _encoders(lq_root) if encoder != codec.encoder]:
+        notes.append(
+            f"frames in {lq_root} were also encoded by {'; '.join(others)}: the pixels are the "
+            f"same, the bytes are not; {VARIABLE}={'|'.join(CODECS)} chooses the encoder"
+        )
+    return notes
 
 
 def _size_of_clip(files: Collection[Path], scale: int) -> FrameSize:
@@ -142,15 +179,26 @@ def _size_of_clip(files: Collection[Path], scale: int) -> FrameSize:
 
 @dataclass(frozen=True)
 class _LqRecord(Record):
-    """The record of an LQ tree, which may lie among other files."""
+    """The record of an LQ tree, which may lie among other files.
+
+    Attributes:
+        encoder: what encodes the frames of this run; another one than before is noted beside it, as
+            the pixels do not depend on it.
+    """
 
     layout: Layout = VIMEO90K
+    encoder: str = ""
 
     def read(self, folder: Path) -> Mapping[str, Any] | None:
         settings, being_replaced = _read_settings(folder)
         if settings is None:
             return None
         return {**settings.to_record(), **({_REPLACING: True} if being_replaced else {})}
+
+    def write(self, folder: Path) -> None:
+        earlier = [] if self.holds_nothing(folder) else _encoders(folder) or [_NOT_RECORDED]
+        encoders = list(dict.fromkeys((*earlier, self.encoder)))
+        Record({**self.settings, ENCODERS: encoders}).write(folder)
 
     def refusal(self, found: Mapping[str, Any]) -> str:
         if _REPLACING in found:
@@ -164,11 +212,17 @@ class _LqRecord(Record):
         return next(_clip_keys(folder, self.layout), None)
 
 
-def _record(settings: LqSettings) -> Record:
+def _encoders(lq_root: Path) -> list[str]:
+    """What encoded the frames of a tree, as recorded."""
+    return list((read_record(lq_root) or {}).get(ENCODERS, ()))
+
+
+def _record(settings: LqSettings, encoder: str) -> Record:
     return _LqRecord(
         settings.to_record(),
         reports=(FAILURES_PATTERN, *map(settings.layout.annotation_name, settings.layout.lists)),
         layout=settings.layout,
+        encoder=encoder,
     )
 
 
@@ -187,6 +241,7 @@ def _read_settings(lq_root: Path) -> tuple[LqSettings | None, bool]:
     if record is None:
         return None, False
     being_replaced = bool(record.pop(_REPLACING, False))
+    record.pop(ENCODERS, None)
     try:
         return _parsed(record), being_replaced
     except (KeyError, TypeError, SettingsError) as error:

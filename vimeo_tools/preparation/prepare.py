@@ -18,7 +18,7 @@ from vimeo_tools.data.png import FrameSize
 from vimeo_tools.data.septuplets import common_size, merge_keys
 from vimeo_tools.degradations import DEGRADATIONS, Degradation
 from vimeo_tools.errors import OutputError, SettingsError
-from vimeo_tools.preparation.downsample import LqSettings, downsample_tree
+from vimeo_tools.preparation.downsample import LqSettings, codec_notes, downsample_tree
 from vimeo_tools.running.failures import Failure
 from vimeo_tools.running.folders import make_folder
 from vimeo_tools.running.jobs import Summary, shard
@@ -131,6 +131,7 @@ def describe(settings: PrepareSettings) -> str:
             f"would make {todo} LQ frames at most ({lq}) and {verb} {complete} whole clips in "
             f"{settings.output_dir}"
         )
+        lines += codec_notes(settings.output_dir)
     return "\n".join(lines)
 
 

@@ -253,9 +253,9 @@ def _difference(gt: Frame, lq: Frame, scale: int, made: Degradation) -> Differen
         by_chance = undecided & (gap == 1)
         ties = int(by_chance.sum())
         gap[by_chance] = 0
-    where = np.argwhere(gap)
-    if not len(where):
+    if not gap.any():
         return Difference(ties=ties)
+    where = np.argwhere(gap)
     row, column = (int(n) for n in where[0][:2])
     found, should_be = (tuple(np.atleast_1d(f[row, column]).tolist()) for f in (lq, expected))
     return Difference(len(where), int(gap.max()), row, column, found, should_be, ties)

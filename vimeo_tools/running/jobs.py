@@ -58,12 +58,16 @@ class Outcome:
 
 @dataclass
 class Summary:
-    """What all tasks of a run did; frames are counted, and samples at a tie."""
+    """What all tasks of a run did; frames are counted, and samples at a tie.
+
+    Notes are worth knowing, and no failures.
+    """
 
     clips: int = 0
     done: int = 0
     skipped: int = 0
     failures: list[Failure] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
     ties: int = 0
     _started: float = field(default_factory=time.monotonic, repr=False)
@@ -84,12 +88,13 @@ class Summary:
     def __str__(self) -> str:
         rate = self.done / self.seconds if self.seconds else 0.0
         ties = f"; {self.ties} samples at a tie, where the original's runs differ by one level"
-        return (
+        counts = (
             f"{self.clips} clips, {self.done} frames in {self.seconds:.1f} s "
             f"({rate:.0f} frames/s), {self.skipped} skipped, {len(self.failures)} failed"
             + ties
             * bool(self.ties)
         )
+        return "\n  ".join((counts, *self.notes))
 
 
 def run(

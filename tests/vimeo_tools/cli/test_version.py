@@ -5,7 +5,10 @@ from vimeo_tools.resize import compiled
 
 def test_the_command_says_which_is_used(vimeo_prep, monkeypatch):
     monkeypatch.setenv("VIMEO_TOOLS_BACKEND", "numpy")
-    assert vimeo_prep("--version").stdout.endswith("resize: numpy\n")
+    monkeypatch.setenv("VIMEO_TOOLS_CODEC", "pillow")
+    found = vimeo_prep("--version").stdout
+    assert "resize: numpy; pictures: decoded by Pillow " in found
+    assert "encoded by Pillow " in found
     monkeypatch.setenv("VIMEO_TOOLS_BACKEND", "fortran")
     refused = vimeo_prep("--version")
     assert refused.returncode == 1

@@ -1,12 +1,14 @@
 """GT tree -> LQ tree: right pixels, resume, never a mixture."""
 
 import errno
+import json
 
 import numpy as np
 import pytest
 
 from tests.conftest import SIZE, TEST, TRAIN, tree_bytes
 from vimeo_tools import open_sequences
+from vimeo_tools.data.codecs import CODECS, VARIABLE, choose_codec
 from vimeo_tools.data.png import FrameSize, decode_png, encode_png
 from vimeo_tools.data.septuplets import FRAME_NUMBERS, frame_path
 from vimeo_tools.degradations import DEGRADATIONS, Bicubic, Noise
@@ -21,7 +23,7 @@ from vimeo_tools.preparation.verify import verify
 from vimeo_tools.resize.matlab import downscale
 from vimeo_tools.running.atomic import write_file
 from vimeo_tools.running.jobs import process_pool
-from vimeo_tools.running.records import RECORD_NAME
+from vimeo_tools.running.records import RECORD_NAME, read_record
 
 KEYS = [*TRAIN, *TEST]
 DOUBLE, UINT8 = (LqSettings(Bicubic(convention), 4, SIZE) for convention in ("double", "uint8"))
@@ -197,3 +199,54 @@ def test_noise_of_a_frame_is_the_same_in_any_order(gt, lq, tmp_path):
     assert np.array_equal(open_sequences(gt, lq)[0].lq, source[0].lq)
     result = verify(gt, lq)
     assert (result.frames, result.failures) == (21, [])
+
+
+def other_encoder():
+    """Of the codecs here, one that writes other bytes than the usual; its name."""
+    usual = choose_codec()
+    found = [c for c in CODECS.values() if not c.lacks and c.encoder != usual.encoder]
+    return found[0] if found else pytest.skip("Pillow alone encodes here: install isal")
+
+
+def test_the_record_says_what_encoded(gt, lq):
+    notes = downsample_tree(gt, lq, TRAIN, DOUBLE).notes
+    codec = choose_codec()
+    assert read_record(lq)["encoders"] == [codec.encoder]
+    assert notes == [f"pictures decoded by {codec.decoder}, encoded by {codec.encoder}"]
+
+
+def test_a_tree_that_goes_on_with_another_encoder_says_so(gt, lq, monkeypatch):
+    usual, other = choose_codec(), other_encoder()
+    downsample_tree(gt, lq, TRAIN, DOUBLE)
+    before = tree_bytes(lq)
+    monkeypatch.setenv(VARIABLE, other.name)
+    summary = downsample_tree(gt, lq, KEYS, DOUBLE)
+    assert (summary.done, summary.skipped) == (7, 14)
+    assert f"also encoded by {usual.encoder}: the pixels are the same" in summary.notes[1]
+    assert read_record(lq)["encoders"] == [usual.encoder, other.encoder]
+    assert read_settings(lq) == DOUBLE
+    assert before.items() - tree_bytes(lq).items() == {(RECORD_NAME, before[RECORD_NAME])}
+    for number in FRAME_NUMBERS:
+        source = decode_png(frame_path(gt, TEST[0], number).read_bytes())
+        data = frame_path(lq, TEST[0], number).read_bytes()
+        assert data == other.encode(downscale(source, 4))
+        assert data != usual.encode(downscale(source, 4))
+
+
+def test_a_tree_from_before_encoders_were_recorded(gt, lq):
+    downsample_tree(gt, lq, TRAIN, DOUBLE)
+    record = lq / RECORD_NAME
+    made = json.loads(record.read_text())
+    del made["encoders"]
+    record.write_text(json.dumps(made))
+    summary = downsample_tree(gt, lq, KEYS, DOUBLE)
+    assert "also encoded by what was not recorded" in summary.notes[1]
+    assert read_record(lq)["encoders"] == ["what was not recorded", choose_codec().encoder]
+
+
+def test_overwriting_leaves_the_encoder_that_is_left(gt, lq, monkeypatch):
+    other = other_encoder()
+    downsample_tree(gt, lq, KEYS, DOUBLE)
+    monkeypatch.setenv(VARIABLE, other.name)
+    assert len(downsample_tree(gt, lq, KEYS, UINT8, overwrite=True).notes) == 1
+    assert read_record(lq)["encoders"] == [other.encoder]
