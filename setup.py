@@ -18,7 +18,7 @@ def index_page():
     return re.sub(rf"\[([^\]]*)\]{away}", r"\1", text)
 
 
-def compiled(name, *arguments, depends=()):
+def compiled(name, *arguments, others=(), depends=()):
     """A compiled part on the stable ABI, in a list; an empty one where its source is not.
 
     Without a compiler other code does the work: slower, the same samples. Wheels must have it.
@@ -29,14 +29,17 @@ def compiled(name, *arguments, depends=()):
     return [
         Extension(
             name,
-            [source],
+            [source, *others],
             depends=list(depends),
             extra_compile_args=["-std=c11", "-g0", *arguments],
+            extra_link_args=["-pthread"],
             py_limited_api=True,
             optional=os.environ.get("VIMEO_TOOLS_BUILD") != "required",
         )
     ]
 
+
+KERNELS = "rvrt/models/kernels"
 
 setup(
     long_description=index_page(),
@@ -52,6 +55,16 @@ setup(
         ),
         # GCC's -O3 makes branches of what must be none: half as fast again.
         *compiled("vimeo_tools.data._rows", "-O2", "-ftree-vectorize"),
+        *compiled(
+            "rvrt.models.kernels._kernels",
+            "-O3",
+            "-ffp-contract=fast",
+            "-fno-math-errno",
+            "-fno-trapping-math",
+            "-fopenmp-simd",  # the pragmas alone: no OpenMP library
+            others=[f"{KERNELS}/_{level}.c" for level in ("baseline", "avx2", "avx512")],
+            depends=[str(header) for header in Path(KERNELS).glob("*.h")],
+        ),
     ],
     options={"bdist_wheel": {"py_limited_api": "cp310"}},
 )

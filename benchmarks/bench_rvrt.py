@@ -4,6 +4,8 @@
     python benchmarks/bench_rvrt.py forward rvrt-light
     python benchmarks/bench_rvrt.py train rvrt            # one step at 1x14x3x64x64, recomputed
     python benchmarks/bench_rvrt.py layer                 # needs torch: a ratio in one run
+    python benchmarks/bench_rvrt.py roofline              # all cases: takes half an hour
+    python benchmarks/bench_rvrt.py roofline rvrt --what forward --way kernels
 
 Weights and frames are random: times do not depend on them. On a machine that does other work too,
 CPU time divided by the cores is what a quiet one would take at the least.
@@ -13,11 +15,13 @@ from __future__ import annotations
 
 import argparse
 import resource
+import sys
 import time
 
 import mindspore as ms
 import numpy as np
 from mindspore import Tensor, ops
+from roofline import GOAL, WAYS, WORK, measure, roofline
 
 from rvrt.config.network import MODEL_PRESETS, Execution
 from rvrt.models import build_network
@@ -78,7 +82,7 @@ def bench_train(preset: str, execution: Execution) -> None:
 
 def bench_layer(rounds: int) -> None:
     """One shifted Swin layer on a clip of 2x64x112, 144 channels: ours, PyTorch's, the ratio."""
-    layer = SwinLayer(MODEL_PRESETS["rvrt"], (2, 8, 8), 6, shifted=True)
+    layer = SwinLayer(MODEL_PRESETS["rvrt"], (2, 8, 8), 6, shifted=True, native=False)
     x = frames(2 * 64 * 112, 144)
     ours = best(lambda: layer(x, (1, 2, 64, 112)).asnumpy(), rounds)
     theirs = best(torch_layer(), rounds)
@@ -118,19 +122,34 @@ def torch_layer():
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("forward", "train", "layer"))
-    parser.add_argument("preset", nargs="?", default="rvrt", choices=tuple(MODEL_PRESETS))
+    parser.add_argument("what", choices=("forward", "train", "layer", "roofline"))
+    parser.add_argument("preset", nargs="?", choices=tuple(MODEL_PRESETS))
+    parser.add_argument(
+        "--what", dest="measured", choices=tuple(GOAL), help="roofline: one of them"
+    )
+    parser.add_argument("--way", choices=tuple(WAYS), help="roofline: one")
+    parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--chunk-mb", type=int, default=256)
     parser.add_argument("--compile-blocks", action="store_true")
+    parser.add_argument("--kernels", action="store_true", help="by the compiled part")
     options = parser.parse_args()
+    if options.what == "roofline" and not options.here:
+        one = lambda chosen, every: [chosen] if chosen else list(every)  # noqa: E731
+        presets, whats = one(options.preset, WORK), one(options.measured, GOAL)
+        roofline(presets, whats, one(options.way, WAYS), sys.argv[0])
+        return
+    options.preset = options.preset or "rvrt"
     device.use("CPU")
     how = Execution(
         compile_blocks=options.compile_blocks,
         recompute=("all",) if options.what == "train" else (),
         chunk_mb=options.chunk_mb,
+        kernels=options.kernels,
     )
-    if options.what == "forward":
+    if options.what == "roofline":
+        measure(options.preset, options.measured, options.way)
+    elif options.what == "forward":
         bench_forward(options.preset, options.rounds, how)
     elif options.what == "train":
         bench_train(options.preset, how)

@@ -301,6 +301,15 @@ def _settings(choices: _Choices, sequences: SequenceSet, network: OpenNetwork | 
     return Settings(sequences.source, sequences.protocol, choices.save_images, run)
 
 
+def _device(choices: _Choices, network: OpenNetwork | None) -> str:
+    """What the work is done by, in words."""
+    if network is None:
+        return f"CPU, {available_workers()} cores"
+    if choices.target_device != "CPU":
+        return choices.target_device
+    return f"CPU, {available_workers()} cores, {network.computed_by.removeprefix('CPU, ')}"
+
+
 def _facts(
     choices: _Choices,
     sequences: SequenceSet,
@@ -310,7 +319,6 @@ def _facts(
     folder = (choices.data or sequences.source.gt).resolve().name
     packages = ["vimeo-tools", "numpy", "scipy", "pillow"]
     packages += ["mindspore"] if network else []
-    on_cpu = network is None or choices.target_device == "CPU"
     return Facts(
         title=f"{network.name if network else 'bicubic'} on {folder}"
         + (f" {choices.split}" if choices.data else ""),
@@ -321,7 +329,7 @@ def _facts(
             "python": platform.python_version(),
             **{package: version(package) for package in packages},
         },
-        device=f"CPU, {available_workers()} cores" if on_cpu else choices.target_device,
+        device=_device(choices, network),
         published=sequences.published,
         settings=settings,
     )

@@ -41,7 +41,31 @@ def _import_plugins(names: Sequence[str]) -> None:
 
 
 PLUGIN = plugin_option(_import_plugins)
-VERSION = click.version_option(__version__)
+
+
+def _show_version(ctx: click.Context, _option: click.Parameter, wanted: bool) -> None:
+    if not wanted or ctx.resilient_parsing:
+        return
+    text = f"{ctx.find_root().info_name}, version {__version__}"
+    with contextlib.suppress(ModuleNotFoundError):  # measuring needs no MindSpore
+        from rvrt.models.kernels.backends import describe_backend
+
+        try:
+            text += f"; networks on a CPU: {describe_backend()}"
+        except VimeoToolsError as error:
+            raise click.ClickException(str(error)) from None
+    click.echo(text)
+    ctx.exit()
+
+
+VERSION = click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version, and what computes networks on a CPU, and exit.",
+)
 
 
 @contextlib.contextmanager

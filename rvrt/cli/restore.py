@@ -77,7 +77,7 @@ def main(
         )
         done = restore(job, Restorer(network.cell, cutting))
     found = f", {done.found} were there already" if done.found else ""
-    click.echo(f"{target}: {done.restored} frames restored{found}")
+    click.echo(f"{target}: {done.restored} frames restored{found} ({network.computed_by})")
 
 
 def _default_weights() -> Path:

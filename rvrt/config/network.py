@@ -307,6 +307,8 @@ class Execution:
     native: convolutions, samples and fused sums by operators of the target's own, as cards have
         them, and all clips at once where they do not depend on each other: few launches, more
         memory. Otherwise by tables of rows and matrix products, which suit a CPU.
+    kernels: by this package's compiled part where it was built and no gradients are wanted: a CPU,
+        float32, no graphs.
     """
 
     compile_blocks: bool = False
@@ -315,6 +317,7 @@ class Execution:
     whole_graph: bool = False
     chunk_mb: int = 256
     native: bool = False
+    kernels: bool = False
 
     def __post_init__(self) -> None:
         parts = tuple(self.recompute)
@@ -323,3 +326,8 @@ class Execution:
         object.__setattr__(self, "recompute", RECOMPUTABLE if "all" in parts else parts)
         _choice("dtype", self.dtype, ("float32", "float16"))
         require(self.chunk_mb > 0, f"chunk_mb={self.chunk_mb}: expected 1 or more")
+        others = self.compile_blocks or self.whole_graph or self.native
+        require(
+            not self.kernels or (self.dtype == "float32" and not others),
+            "kernels: they compute in float32, and neither in graphs nor by a card's operators",
+        )

@@ -15,6 +15,7 @@ from rvrt.config.network import (
     RVRTLightConfig,
     require,
 )
+from rvrt.models.kernels.backends import settled
 from rvrt.models.rvrt import RVRT
 from rvrt.models.rvrt_light import RVRTLight
 
@@ -63,6 +64,7 @@ def build_network(config: NetworkConfig, execution: Execution | None = None) -> 
             in float32.
 
     Raises:
-        ConfigError: the config is of a class that is not in NETWORKS.
+        ConfigError: the config is of a class that is not in NETWORKS, or RVRT_BACKEND asks for what
+            is not there.
     """
-    return NETWORKS[kind_of(config)].cell(config, execution or Execution())
+    return NETWORKS[kind_of(config)].cell(config, settled(execution or Execution()))

@@ -15,6 +15,7 @@ import numpy as np
 from mindspore import Tensor, nn, ops
 
 from rvrt.config.network import Execution, RVRTLightConfig
+from rvrt.models.kernels import calls, tensors
 from rvrt.models.linear import Linear
 from rvrt.models.rows import Places, Reals, Table, as_constant, gather_rows, with_zero_row
 from rvrt.models.rstb import Mlp
@@ -94,6 +95,7 @@ class ClipAttention(nn.Cell):
 
     def __init__(self, config: RVRTLightConfig, execution: Execution) -> None:
         super().__init__()
+        self.kernels = execution.kernels
         dim, inner = config.embed_dim, config.attention_dim
         self.heads, self.window = config.attention_heads, config.attention_window
         self.inner, self.scale = inner, (inner // config.attention_heads) ** -0.5
@@ -117,6 +119,8 @@ class ClipAttention(nn.Cell):
         Both frames of the clip take part for each output frame. Their order does not matter, as
         this attention has no position term.
         """
+        if self.kernels and tensors.wanted():
+            return self._by_kernels(q_PC, k_PC, v_PC, shape_BHW)
         frames = (2 * shape_BHW[0], shape_BHW[1], shape_BHW[2])
         q = self._tiles(self.proj_q(q_PC) * self.scale, _queries(*frames, self.heads))
         keys = _keys(*frames, self.window, self.heads)
@@ -127,6 +131,14 @@ class ClipAttention(nn.Cell):
         out = gather_rows(out.reshape(-1, out.shape[2]), _merge(*frames, self.heads))
         aligned = self.proj(out.reshape(-1, self.inner))
         return aligned + self.mlp(aligned)
+
+    def _by_kernels(
+        self, q_PC: Tensor, k_PC: Tensor, v_PC: Tensor, shape_BHW: tuple[int, int, int]
+    ) -> Tensor:
+        parts = ((self.proj_q, q_PC), (self.proj_k, k_PC), (self.proj_v, v_PC))
+        q, k, v = (proj[0].by_kernels(tensors.array(x)) for proj, x in parts)
+        out = calls.neighbours(q, k, v, shape_BHW, self.heads, self.window)
+        return tensors.tensor(self.mlp[0].by_kernels(self.proj[0].by_kernels(out)))
 
     def _tiles(self, x_PC: Tensor, table: Tensor) -> Tensor:
         """Head-sized rows of the tiles: (S*h, Q or N, D)."""

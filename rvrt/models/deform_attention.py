@@ -22,7 +22,7 @@ from rvrt.models.rstb import Mlp
 from rvrt.models.sampled_attention import SampledAttention
 
 _SLOTS = 2
-_OFFSET_CONVS = 6
+OFFSET_CONVS = 6
 _EXACT_INDEX = 2**24  # whole numbers up to here are exact in float32
 
 
@@ -101,7 +101,7 @@ class DeformableAttention(nn.Cell):
     def _offset_convs(self, inputs: int, dim: int, how: Execution) -> nn.SequentialCell:
         outputs = _SLOTS * self.groups * self.taps * 2
         convs = [Conv(inputs, dim, 1, slope=0.1, how=how)]
-        convs += [self._between(dim, how) for _ in range(_OFFSET_CONVS - 2)]
+        convs += [self._between(dim, how) for _ in range(OFFSET_CONVS - 2)]
         convs += [Conv(dim, outputs, 1, zero=True)]
         # even numbers: the authors count the activations between
         return nn.SequentialCell(OrderedDict((str(2 * n), c) for n, c in enumerate(convs)))
@@ -176,13 +176,13 @@ class GuidedDeformableAttention(DeformableAttention):
     def _hidden(self, guide: tuple[Tensor, ...], frames: tuple[int, int, int]) -> Tensor:
         """What the offsets are read from, in the flows' float32: (P, offset_dim)."""
         hidden = ops.cat(tuple(ops.cast(x, guide[0].dtype) for x in guide), 1)
-        for i in range(_OFFSET_CONVS - 1):  # a slice of the sequence would rename its parameters
+        for i in range(OFFSET_CONVS - 1):  # a slice of the sequence would rename its parameters
             hidden = self.conv_offset[i](hidden, frames)
         return ops.cast(hidden, guide[-1].dtype)
 
     def _offsets(self, hidden: Tensor) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
         """Offsets around the flow for k and v, each (y, x) of (Q, G*S)."""
-        last = self.conv_offset[_OFFSET_CONVS - 1]
+        last = self.conv_offset[OFFSET_CONVS - 1]
         order = _offset_rows(self.groups, self.taps)
         weight = last.weight.reshape(last.weight.shape[0], -1)
 

@@ -6,6 +6,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
+from rvrt.models.kernels import calls, tensors
 from rvrt.models.rows import Reals, Shape, Table, as_constant, gather_rows, with_zero_row
 
 
@@ -127,6 +128,14 @@ def warp(x_PC: Tensor, flow_P2: Tensor, shape_NHW: Shape, border: bool = False) 
     """
     n, h, w = shape_NHW
     return sample(bordered(x_PC, shape_NHW), flow_P2, tuple(range(n)), h, w, border)
+
+
+def compiled_warp(x_PC: Tensor, flow_P2: Tensor, shape_NHW: Shape, border: bool = False) -> Tensor:
+    """As `warp`, by the compiled part where no gradients are wanted."""
+    if not tensors.wanted():
+        return warp(x_PC, flow_P2, shape_NHW, border)
+    x, flow = tensors.array(x_PC), tensors.array(flow_P2)
+    return tensors.tensor(calls.warp(x, flow, range(shape_NHW[0]), shape_NHW, border))
 
 
 def warp_clip(

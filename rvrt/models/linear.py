@@ -13,6 +13,7 @@ from mindspore import Parameter, Tensor, nn, ops
 from mindspore.common.initializer import HeUniform, TruncatedNormal, Uniform, initializer
 
 from rvrt.config.network import Execution
+from rvrt.models.kernels import calls, tensors
 from rvrt.models.rows import Reals, Shape, as_constant, gather_rows, neighbours, with_zero_row
 
 
@@ -33,6 +34,11 @@ class Linear(nn.Cell):
     def construct(self, x_RI: Tensor) -> Tensor:
         """(R, I) -> (R, O)."""
         return linear(x_RI, self.weight, self.bias)
+
+    def by_kernels(self, x_RI: calls.Array, after: calls.After | None = None) -> calls.Array:
+        """The layer and what follows it, by the compiled part."""
+        weight, bias = tensors.array(self.weight), tensors.array(self.bias)
+        return calls.product([x_RI], weight, bias, after=after or calls.After())
 
 
 class _Correlate(nn.Cell):
@@ -99,7 +105,7 @@ class ConvWeights(nn.Cell):
         self.kernel, self.taps = (kernel, kernel), kernel * kernel
         self.correlate = _Correlate(inputs, outputs, (kernel, kernel))
         self.chunk_floats = how.chunk_mb * 2**18
-        self.native = how.native
+        self.native, self.kernels = how.native, how.kernels
         self.planes = ops.Conv2D(outputs, kernel, pad_mode="pad", pad=kernel // 2)
 
     def on_planes(self, x_NIHW: Tensor, weight: Tensor) -> Tensor:
@@ -115,7 +121,21 @@ class Conv(ConvWeights):
 
     def construct(self, x_RI: Tensor, shape_NHW: Shape) -> Tensor:
         """(N*H*W, I) -> (N*H*W, O)."""
+        if self.kernels and tensors.wanted():
+            return tensors.tensor(self.by_kernels([tensors.array(x_RI)], shape_NHW))
         return self.convolve(x_RI, self.weight, self.bias, shape_NHW)
+
+    def by_kernels(
+        self,
+        maps: list[calls.Array],
+        shape_NHW: Shape,
+        norm: tuple[calls.Array, calls.Array, float] | None = None,
+    ) -> calls.Array:
+        """The layer on maps (R, I) side by side, and what follows it, by the compiled part."""
+        weight = tensors.array(self.weight).reshape(self.outputs, self.inputs, *self.kernel)
+        kind = calls.NOTHING if self.slope is None else calls.LEAKY
+        after = calls.After(kind, self.slope or 0.0, norm)
+        return calls.product(maps, weight, tensors.array(self.bias), shape_NHW, after)
 
     def convolve(self, x: Tensor, weight: Tensor, bias: Tensor, shape_NHW: Shape) -> Tensor:
         """The layer with another order of weights."""

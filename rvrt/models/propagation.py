@@ -37,7 +37,7 @@ BRANCHES = (
 def propagate(
     branch: Branch,
     features: list[Clips],
-    backbone: Callable[[Tensor], Tensor],
+    backbone: Callable[[tuple[Tensor, ...]], Tensor],
     align: Callable[[Tensor, Tensor, Tensor, Flow], tuple[Tensor, Flow]],
     flows: list[Flow],
     batch: int,
@@ -64,7 +64,7 @@ def propagate(
             start, flow = align(current[-1], previous, out[i - 1], flows[i - 1])
             updated = [*updated, flow]
         previous = current[-1]
-        out = [*out, start + backbone(ops.cat((*current, start), 1))]
+        out = [*out, start + backbone((*current, start))]
     if branch.backward:
         out = [flip_clips(x, batch) for x in out[::-1]]
     return out, updated

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
+from functools import lru_cache
 
+import numpy as np
 from mindspore import Tensor, jit, nn, ops
 
 from rvrt.config.network import Execution, SkeletonConfig
+from rvrt.models.kernels import calls, tensors
 from rvrt.models.linear import Conv, Linear
-from rvrt.models.window_attention import VideoShape, Window, WindowAttention
+from rvrt.models.window_attention import (
+    VideoShape,
+    Window,
+    WindowAttention,
+    plan_bias_index,
+    plan_windows,
+)
 
 
 def gelu(x: Tensor, kind: str, native: bool = False) -> Tensor:
@@ -35,6 +44,23 @@ class RowNorm(nn.LayerNorm):
         out = super().construct(ops.cast(x_RC, self.gamma.dtype))
         return ops.cast(out, x_RC.dtype)
 
+    def arrays(self) -> tuple[calls.Array, calls.Array]:
+        """Scale and shift."""
+        return tensors.array(self.gamma), tensors.array(self.beta)
+
+
+@lru_cache(maxsize=64)
+def compiled_windows(size: tuple[int, int, int], window: Window, shifted: bool) -> calls.Windows:
+    """`plan_windows` as the compiled part reads it."""
+    plan = plan_windows(size, window, shifted)
+    plain = ~plan.masks_MNN.any((1, 2))
+    return calls.Windows(
+        np.ascontiguousarray(plan.tokens_SN, np.int32),
+        plan.kind_S.astype(np.int32),
+        plain.astype(np.int32),
+        plan.masks_MNN,
+    )
+
 
 class Mlp(nn.Cell):
     """Two fully connected layers with a GELU between, on rows."""
@@ -49,6 +75,11 @@ class Mlp(nn.Cell):
     def construct(self, x_RC: Tensor) -> Tensor:
         """(R, C) -> (R, C)."""
         return self.fc2(gelu(self.fc1(x_RC), self.kind, self.native))
+
+    def by_kernels(self, x_RC: calls.Array) -> calls.Array:
+        """x + mlp(x), by the compiled part."""
+        hidden = self.fc1.by_kernels(x_RC, calls.After(calls.GELU[self.kind]))
+        return self.fc2.by_kernels(hidden, calls.After(residual=x_RC))
 
 
 class SwinLayer(nn.Cell):
@@ -68,6 +99,24 @@ class SwinLayer(nn.Cell):
         """(R, C) -> (R, C)."""
         x_RC = x_RC + self.attn(self.norm1(x_RC), shape_BTHW)
         return x_RC + self.mlp(self.norm2(x_RC))
+
+    def by_kernels(self, x_RC: calls.Array, shape_BTHW: VideoShape) -> calls.Array:
+        """The same by the compiled part, window by window."""
+        attn, mlp, size = self.attn, self.mlp, shape_BTHW[1:]
+        windows = compiled_windows(size, attn.window, attn.shifted)
+        linears = [(x.weight, x.bias) for x in (attn.qkv_self, attn.proj, mlp.fc1, mlp.fc2)]
+        qkv, proj, fc1, fc2 = [(tensors.array(w), tensors.array(b)) for w, b in linears]
+        arrays = (*self.norm1.arrays(), *qkv, *proj, *self.norm2.arrays(), *fc1, *fc2)
+        positions = None
+        if attn.relative_position:
+            n = windows.tokens_SN.shape[1]
+            entries = tensors.array(attn.relative_position_bias_table).T
+            entries = entries[:, plan_bias_index(attn.window, size)].reshape(-1, n, n)
+            positions = np.ascontiguousarray(entries)
+        weights = calls.LayerWeights(
+            arrays, positions, attn.heads, self.norm1.epsilon, calls.GELU[mlp.kind]
+        )
+        return calls.layer(x_RC, shape_BTHW[0], windows, weights)
 
 
 class SwinGroup(nn.Cell):
@@ -92,15 +141,24 @@ class RSTB(nn.Cell):
     """x + linear(group of Swin layers)."""
 
     def __init__(
-        self, config: SkeletonConfig, window: Window, heads: int, depth: int, native: bool
+        self, config: SkeletonConfig, window: Window, heads: int, depth: int, how: Execution
     ) -> None:
         super().__init__()
-        self.residual_group = SwinGroup(config, window, heads, depth, native)
+        self.kernels = how.kernels
+        self.residual_group = SwinGroup(config, window, heads, depth, how.native)
         self.linear = Linear(config.embed_dim, config.embed_dim)
 
     def construct(self, x_RC: Tensor, shape_BTHW: VideoShape) -> Tensor:
         """(R, C) -> (R, C)."""
+        if self.kernels and tensors.wanted():
+            return tensors.tensor(self._by_kernels(tensors.array(x_RC), shape_BTHW))
         return x_RC + self.linear(self.residual_group(x_RC, shape_BTHW))
+
+    def _by_kernels(self, x_RC: calls.Array, shape_BTHW: VideoShape) -> calls.Array:
+        out = x_RC
+        for block in self.residual_group.blocks:
+            out = block.by_kernels(out, shape_BTHW)
+        return self.linear.by_kernels(out, calls.After(residual=x_RC))
 
 
 class RSTBWithInputConv(nn.Cell):
@@ -115,10 +173,11 @@ class RSTBWithInputConv(nn.Cell):
     ) -> None:
         super().__init__()
         dim, eps = config.embed_dim, config.layer_norm_eps
+        self.kernels = execution.kernels
         depth = config.window_size[0] if part == 1 else 1
         window = (depth, *config.window_size[1:])
         blocks = [
-            RSTB(config, window, config.num_heads[part], config.depths[part], execution.native)
+            RSTB(config, window, config.num_heads[part], config.depths[part], execution)
             for _ in range(config.num_blocks[part])
         ]
         if execution.compile_blocks:
@@ -141,10 +200,15 @@ class RSTBWithInputConv(nn.Cell):
         for block in self.main[2]:
             block.recompute()
 
-    def construct(self, x_RI: Tensor, shape_BTHW: VideoShape) -> Tensor:
-        """(R, I) -> (R, C)."""
+    def construct(self, maps: tuple[Tensor, ...], shape_BTHW: VideoShape) -> Tensor:
+        """Maps side by side, (R, I) together -> (R, C)."""
         conv, norm, blocks, last_norm = self.main
-        x_RC = norm(conv(x_RI, (shape_BTHW[0] * shape_BTHW[1], shape_BTHW[2], shape_BTHW[3])))
+        shape = (shape_BTHW[0] * shape_BTHW[1], shape_BTHW[2], shape_BTHW[3])
+        if self.kernels and tensors.wanted():
+            how = (*norm.arrays(), norm.epsilon)
+            x_RC = tensors.tensor(conv.by_kernels([tensors.array(x) for x in maps], shape, how))
+        else:
+            x_RC = norm(conv(maps[0] if len(maps) == 1 else ops.cat(maps, 1), shape))
         for block in blocks:
             x_RC = block(x_RC, shape_BTHW)
         return last_norm(x_RC)

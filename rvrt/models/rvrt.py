@@ -6,6 +6,7 @@ from __future__ import annotations
 from mindspore import Tensor, nn, ops
 
 from rvrt.config.network import Execution, RVRTConfig
+from rvrt.models.compiled_attention import CompiledDeformableAttention
 from rvrt.models.deform_attention import GuidedDeformableAttention, check_size
 from rvrt.models.flow_warp import warp_clip
 from rvrt.models.grid_attention import GridDeformableAttention
@@ -22,7 +23,11 @@ class RVRT(Skeleton):
     """
 
     def __init__(self, config: RVRTConfig, execution: Execution) -> None:
-        align = GridDeformableAttention if execution.native else GuidedDeformableAttention
+        align = GuidedDeformableAttention
+        if execution.native:
+            align = GridDeformableAttention
+        elif execution.kernels:
+            align = CompiledDeformableAttention
         super().__init__(config, execution, align)
         self.groups = config.deformable_groups
         self.spynet = SpyNet(execution)
@@ -76,7 +81,7 @@ class RVRT(Skeleton):
     ) -> tuple[Tensor, Flow]:
         batch, h, w = shape_BHW
         same, other = flow
-        if self.execution.native:
+        if self.execution.native or self.execution.kernels:
             aligned, improved = cell(q_RC, k_RC, v_RC, same, other, shape_BHW)
         else:
             warped = warp_clip(v_RC, same, other, (2 * batch, h, w))

@@ -149,7 +149,7 @@ class Skeleton(nn.Cell):
         inputs = [x_BTCHW[:, 2 * i : 2 * (i + size)].reshape(-1, 3, h, w) for i in starts]
         shallow: Clips = []
         for x in inputs:
-            rows = self.feat_extract(self._rows(x), together)
+            rows = self.feat_extract((self._rows(x),), together)
             shallow = [*shallow, *split_clips(rows, batch, size)]
         features = [shallow]
         forward, backward = self._flows(x_BTCHW, flows, mirrored)
@@ -166,7 +166,7 @@ class Skeleton(nn.Cell):
         out: Clips = []
         for place, i in enumerate(starts):
             parts = tuple(join_clips(clips[i : i + size], batch) for clips in features)
-            rows = self.reconstruction(ops.cat(parts, 1), together)
+            rows = self.reconstruction(parts, together)
             restored = self._upsample(rows, inputs[place], together)
             out = [*out, restored.reshape(batch, 2 * size, *restored.shape[2:])]
         return out[0] if len(out) == 1 else ops.cat(tuple(out), 1)
@@ -181,8 +181,8 @@ class Skeleton(nn.Cell):
         cell, aligner = self.backbone[branch.name], self.deform_align[branch.name]
         shape = (clip[0], clip[2], clip[3])
 
-        def backbone(x: Tensor) -> Tensor:
-            return cell(x, clip)
+        def backbone(maps: tuple[Tensor, ...]) -> Tensor:
+            return cell(maps, clip)
 
         def align(q: Tensor, k: Tensor, v: Tensor, flow: Flow) -> tuple[Tensor, Flow]:
             return self._align(aligner, q, k, v, flow, shape)

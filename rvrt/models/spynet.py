@@ -10,7 +10,7 @@ from mindspore import Tensor, nn, ops
 
 from rvrt.config.network import Execution
 from rvrt.models import grids
-from rvrt.models.flow_warp import resize, warp
+from rvrt.models.flow_warp import compiled_warp, resize, warp
 from rvrt.models.linear import Conv, to_planes, to_rows
 from rvrt.models.rows import Reals, as_constant
 
@@ -60,6 +60,8 @@ class SpyNet(nn.Cell):
     def __init__(self, how: Execution = Execution()) -> None:  # noqa: B008  frozen
         super().__init__()
         self.warp, self.resize = (grids.warp, grids.resize) if how.native else (warp, resize)
+        if how.kernels:
+            self.warp = compiled_warp
         self.basic_module = nn.CellList([FlowUpdate(how) for _ in range(LEVELS)])
         self.halve = nn.AvgPool2d(2, 2)
 

@@ -10,6 +10,7 @@ import numpy as np
 from mindspore import Tensor, nn, ops
 
 from rvrt.config.network import Execution
+from rvrt.models.kernels import calls, tensors
 from rvrt.models.linear import Conv
 from rvrt.models.rows import Shape, Table, as_constant, gather_rows
 
@@ -42,11 +43,20 @@ class ShuffleConv(Conv):
 
     def construct(self, x_RC: Tensor, shape_NHW: Shape) -> Tensor:
         """(N*H*W, C) -> (N*2H*2W, C)."""
+        if self.kernels and tensors.wanted():
+            return tensors.tensor(self._by_kernels(tensors.array(x_RC), shape_NHW))
         order = _shuffle_channels(self.dim)
         weight = gather_rows(self.weight.reshape(self.outputs, -1), order)
         out = self.convolve(x_RC, weight, ops.gather(self.bias, order, 0), shape_NHW)
         halves = out.reshape(-1, 2 * self.dim)
         return gather_rows(halves, _shuffle_rows(*shape_NHW)).reshape(-1, self.dim)
+
+    def _by_kernels(self, x_RC: calls.Array, shape_NHW: Shape) -> calls.Array:
+        order = plan_shuffle_channels(self.dim)
+        weight = tensors.array(self.weight).reshape(self.outputs, self.inputs, *self.kernel)
+        after = calls.After(calls.LEAKY, self.slope or 0.0, shuffled=True)
+        bias = tensors.array(self.bias)[order]
+        return calls.product([x_RC], weight[order], bias, shape_NHW, after)
 
 
 class Upsampler(nn.SequentialCell):

@@ -13,6 +13,7 @@ from mindspore import nn
 
 from rvrt.config.network import MODEL_PRESETS, NetworkConfig
 from rvrt.errors import CheckpointError
+from rvrt.models.kernels.backends import OPERATORS, describe_backend
 from rvrt.restoration.tiling import Picture, Span
 from rvrt.runtime import device
 from rvrt.weights.checkpoint import load_network
@@ -44,6 +45,15 @@ class OpenNetwork:
     def name(self) -> str:
         """What reports call it: its preset, or the file."""
         return self.preset or self.path.stem
+
+    @property
+    def computed_by(self) -> str:
+        """What does the work, for people."""
+        target: str = ms.get_context("device_target")
+        how = getattr(self.cell, "execution", None)
+        if target != "CPU" or how is None:
+            return target
+        return f"CPU, {describe_backend() if how.kernels else OPERATORS}"
 
 
 def open_network(

@@ -103,14 +103,15 @@ def _why_not(target: str) -> str:
 def execution(target: str, *, dtype: str = "float32", training: bool = False) -> Execution:
     """How to run a network on `target`.
 
-    A CPU runs operator by operator, as compiling costs seconds for each new input shape. For a
+    A CPU runs operator by operator, as compiling costs seconds for each new input shape, and in
+    float32 by the compiled part where it was built (`rvrt.models.kernels.backends`). For a
     card the host is what takes time: the whole network is one graph, of the card's own operators.
     Training computes every part again in the backward pass.
     """
     _check_target(target)
     recompute = ("all",) if training else ()
     if target == "CPU":
-        return Execution(recompute=recompute, dtype=dtype)
+        return Execution(recompute=recompute, dtype=dtype, kernels=dtype == "float32")
     return Execution(
         recompute=recompute, dtype=dtype, whole_graph=True, native=True, chunk_mb=_CARD_CHUNK_MB
     )

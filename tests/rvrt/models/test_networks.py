@@ -32,11 +32,11 @@ def models():
         ("rvrt-light-debug", "model_light"),
     ],
 )
-@pytest.mark.parametrize("native", [False, True])
-def test_output_golden(golden, debug_model, preset, file, native):
+@pytest.mark.parametrize("how", [{}, {"native": True}, {"kernels": True}])
+def test_output_golden(golden, debug_model, preset, file, how):
     data = golden(file)
     x = Tensor(data["input"].astype(np.float32) / np.float32(255))
-    out = debug_model(preset, native=native)(x).asnumpy()
+    out = debug_model(preset, **how)(x).asnumpy()
     assert np.abs(out[..., ::5, ::5] - data["output_s5"]).max() < 5e-6
     assert np.abs(out[0, 2] - data["output_frame2"]).max() < 5e-6
 
@@ -48,7 +48,7 @@ def test_inner_features_golden(golden, debug_model):
     model = debug_model("rvrt-debug")
     kept = []
     model.reconstruction.register_forward_pre_hook(
-        lambda cell, inputs: kept.append(inputs[0].asnumpy())
+        lambda cell, inputs: kept.append(ops.cat(inputs[0], 1).asnumpy())
     )
     model(x)
     maps = np.stack(kept).reshape(6, 34, 38, 5, 24).transpose(3, 0, 4, 1, 2)
@@ -59,7 +59,14 @@ def test_inner_features_golden(golden, debug_model):
 
 
 @pytest.mark.parametrize(
-    "how", [{"compile_blocks": True}, {"recompute": ("all",)}, {"chunk_mb": 1}, {"native": True}]
+    "how",
+    [
+        {"compile_blocks": True},
+        {"recompute": ("all",)},
+        {"chunk_mb": 1},
+        {"native": True},
+        {"kernels": True},
+    ],
 )
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_way_of_running_gives_the_same(models, preset, how):

@@ -38,7 +38,7 @@ def test_a_branch_visits_clips_in_order(branch):
         return v * 0 + 100, flow + 1
 
     out, flows = propagation.propagate(
-        branch, [[Tensor(clip) for clip in frames]], lambda x: x[:, :1], align, [10, 20], 1
+        branch, [[Tensor(clip) for clip in frames]], lambda maps: maps[0][:, :1], align, [10, 20], 1
     )
     first, second = (6.0, 4.0), (4.0, 2.0)
     if not branch.backward:

@@ -5,6 +5,7 @@ import pytest
 from mindspore import Tensor
 
 from rvrt.config.network import MODEL_PRESETS, Execution
+from rvrt.models.kernels.backends import settled
 from rvrt.models.rstb import RowNorm, RSTBWithInputConv, gelu
 from tests.rvrt.conftest import from_rows, to_rows
 
@@ -15,15 +16,15 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("how", [{}, {"compile_blocks": True}, {"kernels": True}])
 @pytest.mark.parametrize(("name", "prefix", "inputs", "part"), CASES)
-def test_golden(golden, load, name, prefix, inputs, part, compiled):
+def test_golden(golden, load, name, prefix, inputs, part, how):
     data = golden("rstb")
-    how = Execution(compile_blocks=compiled)
+    how = settled(Execution(**how))
     cell = load(RSTBWithInputConv(MODEL_PRESETS["rvrt-debug"], how, inputs, part), prefix)
     x = data[f"{name}_in"]
     b, t, _, h, w = x.shape
-    out = from_rows(cell(to_rows(x), (b, t, h, w)), (b, t, h, w))
+    out = from_rows(cell((to_rows(x),), (b, t, h, w)), (b, t, h, w))
     assert np.abs(out - data[f"{name}_out"]).max() < 1e-5
 
 
