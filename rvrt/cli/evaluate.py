@@ -2,46 +2,34 @@
 
 from __future__ import annotations
 
-import platform
-from collections.abc import Mapping
-from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from rvrt.cli.evaluate_job import (
+    NO_WEIGHTS,
+    TILINGS,
+    Choices,
+    make_facts,
+    make_restorer,
+    make_settings,
+    open_network,
+    open_sequences,
+)
 from rvrt.cli.options import DEVICE, DTYPE, PATH, PLUGIN, VERSION, message_for_errors
 from rvrt.config.network import MODEL_PRESETS
-from rvrt.errors import EvaluationError
 from rvrt.evaluation.evaluator import Job, evaluate, unmeasured
 from rvrt.evaluation.groups import find_groups, read_groups
-from rvrt.evaluation.protocol import Protocol
+from rvrt.evaluation.metrics import MORE_METRICS
+from rvrt.evaluation.protocol import PROTOCOLS
 from rvrt.evaluation.report.page import write_report
 from rvrt.evaluation.results_table import results_table
-from rvrt.evaluation.sequences import (
-    SequenceSet,
-    holds_septuplets,
-    open_folders,
-    open_septuplets_at,
-    open_vimeo,
-)
-from rvrt.evaluation.summary import Facts, NetworkRun, Scalar, Settings, Weights
-from rvrt.restoration.frames import Padding
-from rvrt.restoration.tiling import GRID, MANY_FRAMES
+from rvrt.evaluation.temporal import PAIR_METRICS
 from rvrt.weights.pretrained import NAMES
 from vimeo_tools.cli.options import parse_shard
 from vimeo_tools.data.septuplets import SPLITS
-from vimeo_tools.resize.matlab import CONVENTIONS, Convention
-from vimeo_tools.running.jobs import available_workers
-
-if TYPE_CHECKING:
-    from rvrt.restoration.network import OpenNetwork
-    from rvrt.restoration.restorer import Restorer
-
-_NO_WEIGHTS = "none"
-# Figures are compared with the authors', so frames grow as in their test program.
-_PADDING: Padding = "authors"
+from vimeo_tools.resize.matlab import CONVENTIONS
 
 
 def _parse_groups(_ctx: object, _option: object, values: tuple[str, ...]) -> dict[str, Path]:
@@ -53,34 +41,6 @@ def _parse_groups(_ctx: object, _option: object, values: tuple[str, ...]) -> dic
             raise click.BadParameter(f"{value!r}: give each group once, as in slow=sep_slow.txt")
         groups[name] = Path(file)
     return groups
-
-
-def _check_tile(_ctx: object, _option: object, value: int | None) -> int | None:
-    """For click: a side of whole steps that leaves something beside the overlap."""
-    if value is not None and (value % GRID or value < 2 * GRID):
-        raise click.BadParameter(f"{value}: give a multiple of {GRID} from {2 * GRID} on")
-    return value
-
-
-@dataclass(frozen=True)
-class _Choices:
-    """The options that more than one step needs; named as on the command line."""
-
-    weights: Path | None
-    preset: str | None
-    data: Path | None
-    split: str
-    gt: Path | None
-    lq: Path | None
-    clip_list: Path | None
-    protocol: Protocol | None
-    scale: int | None
-    convention: Convention | None
-    tile: int | None
-    tile_frames: int
-    target_device: str
-    dtype: str
-    save_images: bool
 
 
 @click.command()
@@ -116,8 +76,17 @@ class _Choices:
 @click.option("--list", "clip_list", type=PATH, help="The clips, when --gt holds septuplets.")
 @click.option(
     "--protocol",
-    type=click.Choice(["centre", "all"]),
-    help="Which frames of a septuplet are measured.  [default: centre, as the published figures]",
+    metavar="NAME",
+    help=f"What is measured and averaged: {', '.join(PROTOCOLS)}.  [default: vimeo-centre of "
+    "septuplets; vid4 and reds4 of their sequences; frames of all others]",
+)
+@click.option(
+    "--metric",
+    "metrics",
+    multiple=True,
+    metavar="NAME",
+    help="Beside PSNR and SSIM and what the protocol has: "
+    f"{', '.join([*MORE_METRICS, *PAIR_METRICS])}.",
 )
 @click.option(
     "--convention",
@@ -151,15 +120,20 @@ class _Choices:
     "--tile",
     type=int,
     metavar="PIXELS",
-    callback=_check_tile,
     help="Cut LQ frames into tiles of this side, which overlap by 32.  [default: whole frames]",
 )
 @click.option(
     "--tile-frames",
     type=click.IntRange(min=6),
-    default=MANY_FRAMES,
+    help="Frames that the network sees at once, at most.  [default: 30]",
+)
+@click.option(
+    "--tiling",
+    type=click.Choice(TILINGS),
+    default=TILINGS[0],
     show_default=True,
-    help="Frames that the network sees at once, at most.",
+    help="authors: as by their test program, with tiles of --tile and --tile-frames, all frames at "
+    "once without the latter.",
 )
 @click.option("--save-images", is_flag=True, help="Keep every restored frame that is measured.")
 @click.option(
@@ -196,19 +170,18 @@ def main(
     stopped goes on where it stopped when the same command is given again.
     """
     with message_for_errors():
-        choices = _Choices(weights=None if str(weights) == _NO_WEIGHTS else weights, **options)
-        _check(choices)
-        network = _open_network(choices)
-        sequences = _open_sequences(choices, network)
+        choices = Choices(weights=None if str(weights) == NO_WEIGHTS else weights, **options)
+        network = open_network(choices)
+        sequences = open_sequences(choices, network)
         if choices.data is not None:
             groups = find_groups(choices.data) | groups
         group_of = read_groups(groups, sequences.keys)
         keys = sequences.keys[::every_nth][:limit]
-        settings = _settings(choices, sequences, network)
+        settings = make_settings(choices, sequences, network)
         chosen = {**settings.to_json(), "every_nth": every_nth, "limit": limit}
-        facts = _facts(choices, sequences, network, chosen)
+        facts = make_facts(choices, sequences, network, chosen)
         job = Job(output_dir, sequences, keys, group_of, settings, facts, shard)
-        results = evaluate(job, _restorer(choices, network))
+        results = evaluate(job, make_restorer(choices, network))
         if results is None:
             click.echo(
                 f"{output_dir}: part {shard[0]} of {shard[1]} is done, {unmeasured(job)} sequences "
@@ -225,111 +198,3 @@ def main(
             err=True,
         )
     click.echo(f"to look at: {report}")
-
-
-def _check(choices: _Choices) -> None:
-    """What contradicts itself, before a network is loaded."""
-    if (choices.data is None) == (choices.gt is None):
-        raise EvaluationError("give either --data vimeo_septuplet, or --gt FOLDER and --lq FOLDER")
-    if choices.data is not None and (choices.lq is not None or choices.clip_list is not None):
-        raise EvaluationError("--lq and --list go with --gt; --data brings its own")
-    if choices.weights is None and choices.preset:
-        raise EvaluationError(f"--preset {choices.preset} needs weights, not --weights none")
-
-
-def _open_network(choices: _Choices) -> OpenNetwork | None:
-    if choices.weights is None:
-        return None
-    try:
-        from rvrt.restoration.network import open_network
-    except ModuleNotFoundError as error:
-        raise EvaluationError(
-            f"weights need {error.name}: pip install 'vimeo-tools[train]'; --weights none measures "
-            "the baseline without it"
-        ) from error
-    network = open_network(choices.weights, choices.preset, choices.target_device, choices.dtype)
-    if choices.scale not in (None, network.config.upscale):
-        raise EvaluationError(
-            f"--scale {choices.scale}: the network enlarges {network.config.upscale} times"
-        )
-    return network
-
-
-def _restorer(choices: _Choices, network: OpenNetwork | None) -> Restorer | None:
-    if network is None:
-        return None
-    from rvrt.restoration.restorer import Cutting, Restorer
-
-    cutting = Cutting(choices.tile, choices.tile_frames, padding=_PADDING)
-    return Restorer(network.cell, cutting)
-
-
-def _open_sequences(choices: _Choices, network: OpenNetwork | None) -> SequenceSet:
-    scale = network.config.upscale if network else choices.scale
-    sequences = _open_source(choices, scale)
-    source = sequences.source
-    if choices.convention and source.lq is not None:
-        raise EvaluationError(
-            f"--convention {choices.convention}: LQ frames are there already, in {source.lq}; to "
-            "make others, give --gt without --lq"
-        )
-    return sequences
-
-
-def _open_source(choices: _Choices, scale: int | None) -> SequenceSet:
-    protocol, convention = choices.protocol or "centre", choices.convention or "double"
-    if choices.data is not None:
-        return open_vimeo(choices.data, choices.split, protocol, convention, scale)
-    assert choices.gt is not None
-    if holds_septuplets(choices.gt):
-        return open_septuplets_at(
-            choices.gt, choices.lq, choices.clip_list, protocol, convention, scale
-        )
-    if choices.protocol == "centre" or choices.clip_list is not None:
-        raise EvaluationError(
-            f"{choices.gt}: holds no septuplets; --protocol centre and --list are for septuplets, "
-            "of other sequences all frames are measured"
-        )
-    return open_folders(choices.gt, choices.lq, convention, scale)
-
-
-def _settings(choices: _Choices, sequences: SequenceSet, network: OpenNetwork | None) -> Settings:
-    run = None
-    if network is not None:
-        how = choices.target_device, choices.dtype, choices.tile, choices.tile_frames
-        run = NetworkRun(network.sha256, *how, _PADDING)
-    return Settings(sequences.source, sequences.protocol, choices.save_images, run)
-
-
-def _device(choices: _Choices, network: OpenNetwork | None) -> str:
-    """What the work is done by, in words."""
-    if network is None:
-        return f"CPU, {available_workers()} cores"
-    if choices.target_device != "CPU":
-        return choices.target_device
-    return f"CPU, {available_workers()} cores, {network.computed_by.removeprefix('CPU, ')}"
-
-
-def _facts(
-    choices: _Choices,
-    sequences: SequenceSet,
-    network: OpenNetwork | None,
-    settings: Mapping[str, Scalar],
-) -> Facts:
-    folder = (choices.data or sequences.source.gt).resolve().name
-    packages = ["vimeo-tools", "numpy", "scipy", "pillow"]
-    packages += ["mindspore"] if network else []
-    return Facts(
-        title=f"{network.name if network else 'bicubic'} on {folder}"
-        + (f" {choices.split}" if choices.data else ""),
-        protocol=sequences.protocol,
-        split=choices.split if choices.data else None,
-        weights=Weights(str(network.path), network.sha256, network.preset) if network else None,
-        versions={
-            "python": platform.python_version(),
-            **{package: version(package) for package in packages},
-        },
-        device=_device(choices, network),
-        published=sequences.published,
-        settings=settings,
-    )

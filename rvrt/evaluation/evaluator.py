@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,18 +18,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rvrt.errors import EvaluationError
-from rvrt.evaluation.metrics import METRICS, measure_all
+from rvrt.evaluation.meter import Means, Meter, MetricSet, choose_metrics, mean_of_frames
 from rvrt.evaluation.results import (
-    Means,
+    PerFrame,
     RecordFile,
     SequenceRecord,
-    mean_scores,
     read_records,
     record_of,
     worst_and_best,
     write_results,
 )
 from rvrt.evaluation.sequences import Sequence, SequenceSet
+from rvrt.evaluation.slices import Slices
 from rvrt.evaluation.summary import Facts, Results, Settings, summarise
 from rvrt.restoration.frames import to_uint8
 from rvrt.restoration.media import save_picture
@@ -62,14 +62,18 @@ class Comparison:
     bicubic_scores: Means
 
     @property
+    def frames(self) -> dict[str, Frame | None]:
+        """All versions by name, GT last."""
+        return {"lq": self.lq, "bicubic": self.bicubic, "ours": self.ours, "gt": self.gt}
+
+    @property
     def has_nan(self) -> bool:
         """Whether the restored frame held NaN or infinity."""
         return self.scores is not None and math.isnan(self.scores["psnr_y"])
 
     def save(self, folder: Path) -> None:
         """Write what there is as lq.png, bicubic.png, ours.png, gt.png; the last when all are."""
-        for name in ("lq", "bicubic", "ours", "gt"):
-            frame = getattr(self, name)
+        for name, frame in self.frames.items():
             if frame is not None:
                 save_picture(folder / f"{name}.png", frame)
 
@@ -90,11 +94,14 @@ def measured_frames(sequence: Sequence, restorer: Restorer) -> Iterable[Picture]
     return (picture for _, picture in restorer.restore(sequence.lq, sequence.measured))
 
 
-def compare_frames(sequence: Sequence, restorer: Restorer | None) -> Iterator[Comparison]:
+def compare_frames(
+    sequence: Sequence, restorer: Restorer | None, metrics: MetricSet
+) -> Iterator[Comparison]:
     """Restore a sequence and measure it, frame by frame."""
     restored: Iterable[Picture | None] = itertools.repeat(None)
     if restorer is not None:
         restored = measured_frames(sequence, restorer)
+    meter, bicubic_meter = (Meter(metrics, sequence.region) for _ in range(2))
     for place, (index, picture) in enumerate(zip(sequence.measured, restored, strict=False)):
         lq, gt = sequence.lq.read(index, index + 1)[0], sequence.gt.read(place, place + 1)[0]
         bicubic = imresize(lq, sequence.scale)
@@ -102,28 +109,47 @@ def compare_frames(sequence: Sequence, restorer: Restorer | None) -> Iterator[Co
         if picture is not None:
             # NaN is shown as black and infinity as white; the scores say what was there.
             ours = to_uint8(np.nan_to_num(picture))
-            finite = bool(np.isfinite(picture).all())
-            scores = measure_all(ours, gt) if finite else dict.fromkeys(METRICS, math.nan)
+            scores = meter.add(ours if np.isfinite(picture).all() else None, gt)
         name = f"im{index + 1}" if sequence.mirrored else sequence.gt.names[place]
-        yield Comparison(name, lq, bicubic, ours, gt, scores, measure_all(bicubic, gt))
+        yield Comparison(name, lq, bicubic, ours, gt, scores, bicubic_meter.add(bicubic, gt))
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What is kept of a sequence to look at: its middle frame, and x-t slices of all frames."""
+
+    middle: Comparison
+    slices: Mapping[str, Frame]
+
+    def save(self, folder: Path) -> None:
+        """Write xt_lq.png and so on where there are two frames or more, then the middle frame."""
+        for name, picture in self.slices.items():
+            save_picture(folder / f"xt_{name}.png", picture)
+        self.middle.save(folder)
 
 
 def measure_sequence(
-    sequence: Sequence, restorer: Restorer | None, images: Path | None = None
-) -> tuple[SequenceRecord, Comparison]:
-    """Measure all frames of a sequence.
+    sequence: Sequence,
+    restorer: Restorer | None,
+    images: Path | None = None,
+    metrics: MetricSet | None = None,
+) -> tuple[SequenceRecord, Shown]:
+    """Measure the frames of a sequence.
 
     Args:
         sequence: what to measure.
         restorer: the network; None for the baseline alone.
         images: a folder for all restored frames, or those of the baseline without a network.
+        metrics: None for those of the sequence's protocol.
 
     Returns:
-        Its record, and the comparison of its middle frame.
+        Its record, and what is kept of it to look at.
     """
     before = restorer.seconds if restorer else 0
-    ours, bicubic, nan_frames = [], [], 0
-    for place, frame in enumerate(compare_frames(sequence, restorer)):
+    names, ours, bicubic, nan_frames, slices = [], [], [], 0, Slices()
+    metrics = metrics or choose_metrics(sequence.protocol.more)
+    for place, frame in enumerate(compare_frames(sequence, restorer, metrics)):
+        names.append(frame.name)
         bicubic.append(frame.bicubic_scores)
         nan_frames += frame.has_nan
         if frame.scores is not None:
@@ -131,18 +157,20 @@ def measure_sequence(
         if images is not None:
             restored = frame.bicubic if frame.ours is None else frame.ours
             save_picture(images / f"{frame.name}.png", restored)
+        slices.add(frame.frames)
         if place == len(sequence.measured) // 2:
             middle = frame
     record = SequenceRecord(
         sequence.key,
         len(bicubic),
         nan_frames,
-        mean_scores(ours) if ours else None,
-        mean_scores(bicubic),
+        mean_of_frames(ours) if ours else None,
+        mean_of_frames(bicubic),
         restorer.seconds - before if restorer else None,
         restorer.peak_memory() if restorer else None,
+        PerFrame(names, ours or None, bicubic),
     )
-    return record, middle
+    return record, Shown(middle, slices.chosen() if len(bicubic) > 1 else {})
 
 
 @dataclass(frozen=True)
@@ -166,6 +194,15 @@ class Job:
     settings: Settings
     facts: Facts
     shard: tuple[int, int] = (1, 1)
+
+    @property
+    def metrics(self) -> MetricSet:
+        """What is measured.
+
+        Raises:
+            EvaluationError: a metric of the settings is not there.
+        """
+        return choose_metrics(self.settings.metrics)
 
     def pictures(self, key: str) -> Path:
         """Where the comparison of a sequence lies."""
@@ -200,10 +237,10 @@ def _measure_missing(job: Job, restorer: Restorer | None) -> None:
     mine = shard(job.keys, *job.shard)
     missing = [key for key in mine if key not in known]
     with progress(len(mine), "sequence", done=len(mine) - len(missing)) as bar:
-        for record, middle in measured(job, missing, restorer):
+        for record, shown in measured(job, missing, restorer):
             known[record.key] = record
             if record.key in worst_and_best(known.values(), PICTURES_OF_EACH_END):
-                middle.save(job.pictures(record.key))
+                shown.save(job.pictures(record.key))
             file.append(record)
             bar.set_postfix_str(f"{record.key} {record.main['psnr_y']:.2f} dB")
             bar.update()
@@ -211,13 +248,14 @@ def _measure_missing(job: Job, restorer: Restorer | None) -> None:
 
 def measured(
     job: Job, keys: Iterable[str], restorer: Restorer | None
-) -> Iterator[tuple[SequenceRecord, Comparison]]:
+) -> Iterator[tuple[SequenceRecord, Shown]]:
     """Sequences measured one after another, see `measure_sequence`."""
     for key in keys:
         for folder in (job.images(key), job.pictures(key)):
             if folder is not None:
                 remove_parts(folder)  # of a run that was killed at this sequence
-        yield measure_sequence(job.sequences.read(key), restorer, job.images(key))
+        sequence = job.sequences.read(key)
+        yield measure_sequence(sequence, restorer, job.images(key), job.metrics)
 
 
 def unmeasured(job: Job) -> int:
@@ -241,7 +279,8 @@ def _complete_pictures(job: Job, restorer: Restorer | None, records: list[Sequen
     wanted = {job.pictures(key): key for key in worst_and_best(records, PICTURES_OF_EACH_END)}
     for folder, key in wanted.items():
         if not (folder / "gt.png").exists():
-            measure_sequence(job.sequences.read(key), restorer)[1].save(folder)
+            sequence = job.sequences.read(key)
+            measure_sequence(sequence, restorer, metrics=job.metrics)[1].save(folder)
     for folder in (job.output / _PICTURES).iterdir():
         if folder not in wanted:
             shutil.rmtree(folder, ignore_errors=True)

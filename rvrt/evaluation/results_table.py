@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from rvrt.evaluation.metrics import METRICS
+from rvrt.evaluation.protocol import PROTOCOLS
 from rvrt.evaluation.summary import Results
 
 _NARROWEST = 9
@@ -13,21 +13,24 @@ _NARROWEST = 9
 def results_table(results: Results) -> Iterator[str]:
     """Lines of text: means, groups, published figures, speed."""
     facts = results.facts
-    yield f"{facts.title}, protocol {facts.protocol}, means over sequences"
+    protocol = PROTOCOLS.get(facts.protocol)
+    over = protocol.average if protocol else "sequences"
+    yield f"{facts.title}, protocol {facts.protocol}, means over {over}"
+    metrics = list(results.whole.bicubic)
     rows: dict[str, Mapping[str, float | None]] = {}
     for name, part in {"all": results.whole, **results.groups}.items():
         for kind, means in (("ours", part.ours), ("bicubic", part.bicubic)):
             if means is not None:
                 rows[f"{kind}, {name} ({part.sequences})"] = dict(means)
     for figures in facts.published:
-        scores = {metric: getattr(figures, metric, None) for metric in METRICS}
+        scores = {metric: getattr(figures, metric, None) for metric in metrics}
         rows[f"published, {figures.protocol}: {figures.name}"] = scores
     width = max(map(len, rows))
-    names = [metric.upper().replace("_", "-") for metric in METRICS]
+    names = [metric.upper().replace("_", "-") for metric in metrics]
     widths = [max(_NARROWEST, len(name) + 2) for name in names]
     yield " " * width + "".join(f"{name:>{w}}" for name, w in zip(names, widths, strict=True))
     for name, row in rows.items():
-        cells = map(_cell, METRICS, map(row.get, METRICS), widths)
+        cells = map(_cell, metrics, map(row.get, metrics), widths)
         yield f"{name:<{width}}{''.join(cells)}".rstrip()
     if results.seconds_per_call is not None:
         yield (
@@ -37,5 +40,5 @@ def results_table(results: Results) -> Iterator[str]:
 
 
 def _cell(metric: str, value: float | None, width: int) -> str:
-    digits = 2 if metric.startswith("psnr") else 4
+    digits = 2 if "psnr" in metric else 4
     return " " * width if value is None else f"{value:>{width}.{digits}f}"

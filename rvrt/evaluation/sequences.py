@@ -1,39 +1,21 @@
-"""The sequences that are measured: septuplets of Vimeo90K, or folders of frames of any length.
-
-    open_vimeo | open_septuplets_at | open_folders -> SequenceSet -> Sequence
-
-No MindSpore: the data and the metrics can be checked without it.
-"""
+"""The sequences that are measured: frames small and true, read when asked for."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rvrt.errors import EvaluationError
-from rvrt.evaluation.protocol import (
-    PROTOCOL_FRAMES,
-    PUBLISHED_VIMEO,
-    Protocol,
-    Published,
-    published_for,
-)
+from rvrt.evaluation.protocol import PROTOCOLS, Protocol
+from rvrt.evaluation.temporal import Region
 from vimeo_tools import downscale
-from vimeo_tools.data.pictures import ArraySequence, Frame, FrameSource, PictureSequence
-from vimeo_tools.data.septuplets import GT_FOLDER, find_keys, split_list_path
-from vimeo_tools.errors import SettingsError
-from vimeo_tools.feed.samples import open_sequences
-from vimeo_tools.preparation.pack import CONTENTS
+from vimeo_tools.data.pictures import Frame, FrameSource
 from vimeo_tools.resize.matlab import Convention
-from vimeo_tools.running.records import read_record
 
-_USUAL_SCALE = 4  # of LQ frames made without a network
-_TREE = re.compile(r"BIx([1-9][0-9]*)")
+_FRAMES = PROTOCOLS["frames"]
 
 
 @dataclass(frozen=True)
@@ -45,30 +27,47 @@ class Sequence:
         lq: all LQ frames.
         gt: the true frames that are measured against, one for each of `measured`.
         measured: indices of LQ frames.
-        mirrored: measured by the protocol of Vimeo90K, mirrored in time.
+        protocol: by which it is measured.
     """
 
     key: str
     lq: FrameSource
     gt: FrameSource
     measured: tuple[int, ...]
-    mirrored: bool
+    protocol: Protocol = _FRAMES
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether it is a septuplet, mirrored in time to be restored."""
+        return bool(self.protocol.septuplets)
+
+    @property
+    def region(self) -> Region:
+        """The part of a frame that is measured.
+
+        Raises:
+            EvaluationError: nothing is left of frames of this size.
+        """
+        return self.protocol.region(self.gt.height, self.gt.width)
 
     @property
     def scale(self) -> int:
         """How many times larger GT is.
 
         Raises:
-            EvaluationError: not a whole number from 2 on, the same on both sides.
+            EvaluationError: not a whole number from 2 on, or 1 where the protocol says so, the
+                same on both sides.
         """
         scale = self.gt.height // self.lq.height
-        if scale < 2 or (self.gt.height, self.gt.width) != (
+        least = 2 if self.protocol.enlarges else 1
+        if scale < least or (self.gt.height, self.gt.width) != (
             scale * self.lq.height,
             scale * self.lq.width,
         ):
             raise EvaluationError(
                 f"{self.key}: GT frames of {self.gt.width}x{self.gt.height} with LQ frames of "
-                f"{self.lq.width}x{self.lq.height}: need a whole multiple, the same on both sides"
+                f"{self.lq.width}x{self.lq.height}: need a whole multiple "
+                f"from {least} on, the same on both sides"
             )
         return scale
 
@@ -114,15 +113,13 @@ class SequenceSet:
         keys: in order.
         read: a sequence by its key.
         source: where the frames come from.
-        protocol: "centre" or "all".
-        published: figures of others on this set.
+        protocol: by which they are measured.
     """
 
     keys: list[str]
     read: Callable[[str], Sequence]
     source: DataSource
     protocol: Protocol
-    published: tuple[Published, ...] = ()
 
 
 class ShrunkSequence:
@@ -145,173 +142,15 @@ class ShrunkSequence:
         return np.stack([downscale(frame, self._scale, self._convention) for frame in frames])
 
 
-def open_vimeo(
-    folder: Path,
-    split: str,
-    protocol: Protocol = "centre",
-    convention: Convention = "double",
-    scale: int | None = None,
-) -> SequenceSet:
-    """A split of an unpacked `vimeo_septuplet`, or of one packed by `vimeo-prep pack-lmdb`.
+class PartOfSequence:
+    """The frames of a sequence from `start` to `stop`. See FrameSource."""
 
-    Args:
-        folder: holds the split's list, `sequences` or a GT database, and maybe a tree such as
-            `BIx4` or an LQ database; without these LQ is made from GT as it is read.
-        split: "train" or "test".
-        protocol: "centre" or "all", the frames that are measured.
-        convention: of LQ made here, see `vimeo_tools.downscale`.
-        scale: how many times smaller LQ is; None for that of the LQ frames that are there.
+    def __init__(self, whole: FrameSource, start: int, stop: int) -> None:
+        self._whole, self._start = whole, start
+        self.names = whole.names[start:stop]
+        self.height, self.width = whole.height, whole.width
+        self.identity = [*whole.identity, start, stop]
 
-    Raises:
-        EvaluationError: the folder is missing, holds no GT, or LQ trees of several scales.
-        VimeoToolsError: as `open_septuplets_at`.
-    """
-    if not folder.is_dir():
-        raise EvaluationError(f"{folder}: there is no such folder")
-    gt_names = [GT_FOLDER, _database("gt-all", split)]
-    gt, lq = _first_folder(folder, gt_names), _find_lq(folder, split, scale)
-    if gt is None and protocol == "centre" and lq is not None:
-        gt = _first_folder(folder, [_database("gt-centre", split)])
-    if gt is None:
-        raise EvaluationError(
-            f"{folder}: holds neither {' nor '.join(gt_names)}; give an unpacked vimeo_septuplet, "
-            "or other folders and databases with --gt and --lq"
-        )
-    clip_list = split_list_path(folder, split)
-    return open_septuplets_at(gt, lq, clip_list, protocol, convention, scale)
-
-
-def _find_lq(folder: Path, split: str, scale: int | None) -> Path | None:
-    """The tree of a scale, or of whichever there is; else the database."""
-    found = ((_TREE.fullmatch(path.name), path) for path in sorted(folder.iterdir()))
-    trees = {int(match[1]): path for match, path in found if match}
-    if scale is None and len(trees) > 1:
-        scale = _USUAL_SCALE if _USUAL_SCALE in trees else None
-        if scale is None:
-            names = ", ".join(path.name for path in trees.values())
-            raise EvaluationError(f"{folder}: holds {names}; say which with --scale")
-    tree = next(iter(trees.values()), None) if scale is None else trees.get(scale)
-    return tree or _first_folder(folder, [_database("lq", split)])
-
-
-def _database(content: str, split: str) -> str:
-    return CONTENTS[content].name_template.format(split=split)
-
-
-def _first_folder(folder: Path, names: Iterable[str]) -> Path | None:
-    return next((folder / name for name in names if (folder / name).is_dir()), None)
-
-
-def open_septuplets_at(
-    gt: Path,
-    lq: Path | None,
-    clip_list: Path | None,
-    protocol: Protocol = "centre",
-    convention: Convention = "double",
-    scale: int | None = None,
-) -> SequenceSet:
-    """Septuplets of any folders or databases; see `vimeo_tools.open_sequences`.
-
-    Raises:
-        VimeoToolsError: as `open_sequences`.
-    """
-    source = open_sequences(
-        gt,
-        lq,
-        clip_list,
-        scale=scale,
-        convention=convention if lq is None else None,
-        gt_numbers=PROTOCOL_FRAMES[protocol],
-    )
-    index_of = {key: index for index, key in enumerate(source.keys)}
-
-    def read(key: str) -> Sequence:
-        clip = source[index_of[key]]
-        measured = tuple(number - 1 for number in source.gt_numbers)
-        return Sequence(key, _in_memory(clip.lq), _in_memory(clip.gt), measured, mirrored=True)
-
-    return SequenceSet(source.keys, read, _source(gt, lq, convention), protocol, PUBLISHED_VIMEO)
-
-
-def _in_memory(frames: NDArray[np.uint8]) -> ArraySequence:
-    return ArraySequence(np.ascontiguousarray(frames.transpose(0, 2, 3, 1)))
-
-
-def _source(gt: Path, lq: Path | None, convention: Convention) -> DataSource:
-    if lq is None:
-        return DataSource(gt.resolve(), None, convention)
-    recorded = (read_record(lq) or {}).get("convention")  # vimeo-prep says how it made the frames
-    return DataSource(gt.resolve(), lq.resolve(), recorded)
-
-
-def holds_septuplets(folder: Path) -> bool:
-    """Whether a folder is a database, or holds clips as 00001/0001."""
-    try:
-        return (folder / "data.mdb").exists() or bool(find_keys(folder))
-    except SettingsError:
-        return False
-
-
-def open_folders(
-    gt: Path,
-    lq: Path | None = None,
-    convention: Convention = "double",
-    scale: int | None = None,
-) -> SequenceSet:
-    """Pictures as FOLDER/sequence/frame.png, or FOLDER/frame.png for a single sequence.
-
-    All frames are measured.
-
-    Args:
-        gt: true frames.
-        lq: the same sequences with frames of the same names, or with x4 behind them; None to make
-            LQ from GT as it is read.
-        convention: of LQ made here, see `vimeo_tools.downscale`.
-        scale: how many times smaller LQ is; None for that of the LQ frames that are there.
-
-    Raises:
-        EvaluationError: a folder is missing or empty, or the sequences of both differ.
-    """
-    gt_folders = _sequence_folders(gt)
-    lq_folders = _sequence_folders(lq) if lq else gt_folders
-    if len(gt_folders) == len(lq_folders) == 1:  # named as one likes
-        lq_folders = dict(zip(gt_folders, lq_folders.values(), strict=True))
-    unpaired = sorted(gt_folders.keys() ^ lq_folders.keys())
-    if unpaired:
-        raise EvaluationError(
-            f"sequence {unpaired[0]} is in only one of {gt} and {lq} ({len(unpaired)} such); both "
-            "must hold the same sequences"
-        )
-
-    def read(key: str) -> Sequence:
-        truth = PictureSequence(gt_folders[key])
-        if lq is None:
-            made = PictureSequence(gt_folders[key])
-            small: FrameSource = ShrunkSequence(made, scale or _USUAL_SCALE, convention)
-        else:
-            small = PictureSequence(lq_folders[key])
-        sequence = Sequence(key, small, truth, tuple(range(len(truth.names))), mirrored=False)
-        _check_names(sequence)
-        sequence.check_scale(scale)
-        return sequence
-
-    source = _source(gt, lq, convention)
-    return SequenceSet(list(gt_folders), read, source, "all", published_for(gt_folders))
-
-
-def _sequence_folders(folder: Path) -> dict[str, Path]:
-    if not folder.is_dir():
-        raise EvaluationError(f"{folder}: there is no such folder")
-    children = (path for path in folder.iterdir() if not path.name.startswith("."))
-    folders = {path.name: path for path in sorted(children) if path.is_dir()}
-    return folders or {folder.resolve().name: folder}
-
-
-def _check_names(sequence: Sequence) -> None:
-    lq, gt = sequence.lq.names, sequence.gt.names
-    end = f"x{sequence.scale}"
-    if lq != gt and [name.removesuffix(end) for name in lq] != gt:
-        raise EvaluationError(
-            f"{sequence.key}: {len(lq)} LQ frames from {lq[0]} to {lq[-1]}, {len(gt)} GT frames "
-            f"from {gt[0]} to {gt[-1]}: need a GT frame for each LQ frame, of the same name"
-        )
+    def read(self, start: int, stop: int) -> Frame:
+        """See FrameSource."""
+        return self._whole.read(self._start + start, self._start + stop)

@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import PurePath
 from typing import Any
 
-from rvrt.evaluation.protocol import Published
-from rvrt.evaluation.results import Means, SequenceRecord, mean_scores
+from rvrt.evaluation.meter import Means, mean_of_frames
+from rvrt.evaluation.protocol import PROTOCOLS, Protocol, Published
+from rvrt.evaluation.results import SequenceRecord, mean_scores
 from rvrt.evaluation.sequences import DataSource
 from vimeo_tools.running.json_lines import plain
 
@@ -25,16 +26,18 @@ class NetworkRun:
         device: "CPU", "GPU" or "Ascend".
         dtype: "float32" or "float16".
         tile: side of tiles in LQ pixels; None for whole frames.
-        tile_frames: frames seen at once, at most.
+        tile_frames: frames seen at once, at most; None for all.
         padding: how frames grow to what the network takes, see `rvrt.restoration.frames`.
+        tiling: "blended" as by `rvrt.Restorer`, or "authors" as by their test program.
     """
 
     weights_sha256: str
     device: str
     dtype: str
     tile: int | None
-    tile_frames: int
+    tile_frames: int | None
     padding: str
+    tiling: str = "blended"
 
 
 @dataclass(frozen=True)
@@ -45,11 +48,14 @@ class Settings:
     protocol: str
     save_images: bool
     network: NetworkRun | None
+    metrics: tuple[str, ...] = ()  # beside those of METRICS
 
     def to_json(self) -> dict[str, Scalar]:
         """All in one level."""
         network = {} if self.network is None else asdict(self.network)
-        own = {"protocol": self.protocol, "save_images": self.save_images}
+        own: dict[str, Scalar] = {"protocol": self.protocol, "save_images": self.save_images}
+        if self.metrics:
+            own["metrics"] = ", ".join(self.metrics)
         return {**self.source.to_json(), **own, **network}
 
 
@@ -73,7 +79,7 @@ class Facts:
 
     Attributes:
         title: what was measured on what.
-        protocol: "centre" or "all".
+        protocol: its name.
         split: of Vimeo90K; None for other sequences.
         weights: None without a network.
         versions: of Python and of packages.
@@ -94,18 +100,26 @@ class Facts:
 
 @dataclass(frozen=True)
 class Part:
-    """Means over sequences, by the names in METRICS; `ours` is None without a network."""
+    """Means over sequences, by the names of metrics; `ours` is None without a network."""
 
     sequences: int
     ours: Means | None
     bicubic: Means
 
     @classmethod
-    def of(cls, records: Sequence[SequenceRecord]) -> Part:
-        """Means over records, one or more."""
+    def of(cls, records: Sequence[SequenceRecord], protocol: Protocol | None = None) -> Part:
+        """Means over records, one or more, as the protocol averages."""
         ours = [record.ours for record in records if record.ours is not None]
+        means = mean_scores(ours) if ours else None
         bicubic = mean_scores(record.bicubic for record in records)
-        return cls(len(records), mean_scores(ours) if ours else None, bicubic)
+        if protocol is not None and protocol.average == "frames":
+            frames = [record.per_frame for record in records if record.per_frame is not None]
+            if means is not None:
+                over = mean_of_frames(scores for each in frames for scores in each.ours or ())
+                means = {name: over[name] for name in means}
+            over = mean_of_frames(scores for each in frames for scores in each.bicubic)
+            bicubic = {name: over[name] for name in bicubic}
+        return cls(len(records), means, bicubic)
 
 
 @dataclass(frozen=True)
@@ -139,7 +153,7 @@ class Results:
         """As in the file; NaN and infinity as strings."""
         facts, whole = asdict(self.facts), asdict(self.whole)
         for figures in facts["published"]:
-            for name in ("psnr_rgb", "ssim_rgb"):
+            for name in ("psnr_rgb", "ssim_rgb", "ssim_matlab"):
                 if figures[name] is None:
                     del figures[name]
         fields: dict[str, Any] = plain(
@@ -210,6 +224,7 @@ def summarise(
     for record in records:
         if record.key in groups:
             members[groups[record.key]].append(record)
+    protocol = PROTOCOLS.get(facts.protocol)
     seconds = [record.seconds for record in records if record.seconds is not None]
     return Results(
         facts,
@@ -217,8 +232,8 @@ def summarise(
         sum(record.nan_frames for record in records),
         statistics.median(seconds) if seconds else None,
         _largest(record.peak_memory_bytes for record in records),
-        Part.of(records),
-        {name: Part.of(part) for name, part in members.items() if part},
+        Part.of(records, protocol),
+        {name: Part.of(part, protocol) for name, part in members.items() if part},
     )
 
 

@@ -63,18 +63,27 @@ def flow_error(before: Pair, now: Pair, region: Region = WHOLE) -> float:
     Raises:
         MetricError: OpenCV is not installed, or the shapes differ.
     """
-    try:
-        import cv2
-    except ModuleNotFoundError as error:
-        raise MetricError("tof needs OpenCV: pip install 'vimeo-tools[flow]'") from error
+    cv2 = import_opencv()
     _check(before, now)
     flows = []
     for old, new in zip(before, now, strict=True):
         first, second = (cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (old, new))
-        flow: Any = cv2.calcOpticalFlowFarneback  # its types know no tuple of numbers
-        flows.append(flow(first, second, None, *_FLOW))
+        flows.append(cv2.calcOpticalFlowFarneback(first, second, None, *_FLOW))
     distance = region.of(flows[0] - flows[1])
     return float(np.sqrt((distance * distance).sum(axis=-1)).mean())
+
+
+def import_opencv() -> Any:
+    """OpenCV's module.
+
+    Raises:
+        MetricError: it is not installed.
+    """
+    try:
+        import cv2
+    except ModuleNotFoundError as error:
+        raise MetricError("tof needs OpenCV: pip install 'vimeo-tools[flow]'") from error
+    return cv2
 
 
 def _check(before: Pair, now: Pair) -> None:

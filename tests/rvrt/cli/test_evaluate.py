@@ -79,7 +79,11 @@ def test_the_baseline_runs_without_mindspore(twelve, tmp_path):
     assert f"to look at: {out / 'report.html'}" in done.stdout and (out / "report.html").exists()
     stored = results(out)
     assert stored["weights"] is None and stored["means"]["ours"] is None
-    assert (stored["protocol"], stored["split"], stored["sequences"]) == ("centre", "test", 12)
+    assert (stored["protocol"], stored["split"], stored["sequences"]) == (
+        "vimeo-centre",
+        "test",
+        12,
+    )
     rows = list(csv.DictReader((out / "per_sequence.csv").read_text().splitlines()))
     gt = read_picture(twelve / "sequences" / rows[0]["key"] / "im4.png")
     expected = measure(imresize(downscale(gt, 4), 4), gt)
@@ -92,7 +96,16 @@ def test_a_network_with_groups_and_a_part_of_the_list(twelve, light, tmp_path):
     keys = (twelve / "sep_testlist.txt").read_text().split()
     (tmp_path / "slow.txt").write_text("\n".join(keys[:6]))
     out = tmp_path / "out"
-    arguments = ("--weights", light, "--data", twelve, "--output-dir", out, "--protocol", "all")
+    arguments = (
+        "--weights",
+        light,
+        "--data",
+        twelve,
+        "--output-dir",
+        out,
+        "--protocol",
+        "vimeo-all",
+    )
     chosen = ("--every-nth", 5, "--limit", 2, "--group", f"slow={tmp_path / 'slow.txt'}")
     done = rvrt_eval(*arguments, *chosen, "--preset", "rvrt-light-debug", "--save-images")
     assert done.exit_code == 0, done.output
@@ -176,7 +189,7 @@ def test_any_pair_of_folders(twelve, light, tmp_path):
     done = rvrt_eval("--weights", light, *folders, "--output-dir", tmp_path / "network")
     assert done.exit_code == 0, done.output
     stored = results(tmp_path / "network")
-    assert (stored["sequences"], stored["frames"], stored["protocol"]) == (2, 4, "all")
+    assert (stored["sequences"], stored["frames"], stored["protocol"]) == (2, 4, "frames")
     done = rvrt_eval(*BASELINE, "--gt", tmp_path / "gt", "--output-dir", tmp_path / "baseline")
     assert done.exit_code == 0, done.output
     assert results(tmp_path / "baseline")["means"]["bicubic"] == stored["means"]["bicubic"]
@@ -257,7 +270,12 @@ def test_weights_without_mindspore(twelve, light, tmp_path, monkeypatch):
         ((*BASELINE, "--data", "{data}", "--lq", "{data}"), "--data brings its own"),
         ((*BASELINE, "--data", "absent"), "absent: there is no such folder"),
         ((*BASELINE, "--gt", "absent"), "absent: there is no such folder"),
-        ((*BASELINE, "--gt", "{pictures}", "--protocol", "centre"), "holds no septuplets"),
+        ((*BASELINE, "--gt", "{pictures}", "--protocol", "vimeo-all"), "holds no septuplets"),
+        ((*BASELINE, "--data", "{data}", "--protocol", "all"), "protocol 'all': there are vimeo-"),
+        ((*BASELINE, "--data", "{data}", "--protocol", "duf"), "--data is for septuplets"),
+        ((*BASELINE, "--gt", "{pictures}", "--protocol", "deblur"), "deblur needs --lq"),
+        ((*BASELINE, "--gt", "{pictures}", "--protocol", "reds4"), "000, 011, 015, 020 not there"),
+        ((*BASELINE, "--data", "{data}", "--metric", "vmaf"), "metric 'vmaf': beside psnr_y"),
         ((*BASELINE, "--data", "{data}", "--preset", "rvrt"), "needs weights, not --weights none"),
         ((*BASELINE, "--data", "{data}", "--group", "slow"), "as in slow=sep_slow.txt"),
         ((*BASELINE, "--data", "{data}", "--group", "slow=absent"), "no such list"),

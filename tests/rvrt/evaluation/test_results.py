@@ -6,8 +6,9 @@ import os
 
 import pytest
 
+from rvrt.evaluation.metrics import METRICS
 from rvrt.evaluation.results import (
-    METRICS,
+    PerFrame,
     RecordFile,
     SequenceRecord,
     read_records,
@@ -41,6 +42,21 @@ def test_nan_survives_the_file(tmp_path):
     text = (tmp_path / "records.2of3.jsonl").read_text()
     assert json.loads(text, parse_constant=pytest.fail)["ours"]["psnr_y"] == "nan"
     assert math.isnan(read_records(tmp_path)["a"].ours["psnr_y"])
+
+
+def test_the_scores_of_each_frame_survive_the_file_and_are_a_table(tmp_path):
+    frames = PerFrame(["im3", "im4"], None, [{"psnr_y": 30.0}, {"psnr_y": math.inf, "tof": 0.5}])
+    written = SequenceRecord("a", 2, 0, None, {"psnr_y": math.inf, "tof": 0.5}, per_frame=frames)
+    RecordFile(tmp_path).append(written)
+    assert read_records(tmp_path) == {"a": written}
+    write_results(tmp_path, {}, [written, record("old", 30.0)], {})
+    rows = list(csv.DictReader((tmp_path / "per_frame.csv").read_text().splitlines()))
+    assert [(row["key"], row["frame"], row["psnr_y"]) for row in rows] == [
+        ("a", "im3", ""), ("a", "im4", "")
+    ]  # fmt: skip
+    assert [(row["bicubic_psnr_y"], row["bicubic_tof"]) for row in rows] == [
+        ("30.0", ""), ("inf", "0.5")
+    ]  # fmt: skip
 
 
 def test_a_damaged_line_is_named(tmp_path):

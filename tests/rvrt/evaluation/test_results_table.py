@@ -1,6 +1,6 @@
 import math
 
-from rvrt.evaluation.protocol import PUBLISHED_VIMEO
+from rvrt.evaluation.protocol import PROTOCOLS
 from rvrt.evaluation.results_table import results_table
 from rvrt.evaluation.summary import Facts, Part, Results
 
@@ -9,13 +9,15 @@ BICUBIC = {"psnr_y": 31.321, "ssim_y": 0.86844, "psnr_rgb": 29.75, "ssim_rgb": 0
 
 def facts(published):
     title = "bicubic on vimeo_septuplet test"
-    return Facts(title, "centre", "test", None, {}, "CPU, 2 cores", published, {})
+    return Facts(title, "vimeo-centre", "test", None, {}, "CPU, 2 cores", published, {})
 
 
 def test_the_baseline_beside_published_figures():
-    results = Results(facts(PUBLISHED_VIMEO), 3, 0, None, None, Part(3, None, BICUBIC))
+    results = Results(
+        facts(PROTOCOLS["vimeo-centre"].published), 3, 0, None, None, Part(3, None, BICUBIC)
+    )
     title, heads, bicubic, *published = results_table(results)
-    assert title == "bicubic on vimeo_septuplet test, protocol centre, means over sequences"
+    assert title == "bicubic on vimeo_septuplet test, protocol vimeo-centre, means over sequences"
     assert heads.split() == ["PSNR-Y", "SSIM-Y", "PSNR-RGB", "SSIM-RGB"]
     assert bicubic.split() == ["bicubic,", "all", "(3)", "31.32", "0.8684", "29.75", "0.8476"]
     assert published[0].split()[-2:] == ["38.15", "0.9527"]

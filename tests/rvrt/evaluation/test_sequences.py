@@ -2,12 +2,13 @@ import numpy as np
 import pytest
 
 from rvrt.errors import EvaluationError
-from rvrt.evaluation.sequences import (
+from rvrt.evaluation.opening import (
     holds_septuplets,
     open_folders,
     open_septuplets_at,
     open_vimeo,
 )
+from rvrt.evaluation.protocol import PROTOCOLS
 from rvrt.restoration.media import save_picture
 from vimeo_tools import downscale
 from vimeo_tools.data.png import decode_png
@@ -18,9 +19,11 @@ def picture(septuplets, key, number):
     return decode_png((septuplets / "sequences" / key / f"im{number}.png").read_bytes())
 
 
-@pytest.mark.parametrize(("protocol", "numbers"), [("centre", [4]), ("all", [1, 2, 3, 4, 5, 6, 7])])
+@pytest.mark.parametrize(
+    ("protocol", "numbers"), [("vimeo-centre", [4]), ("vimeo-all", [1, 2, 3, 4, 5, 6, 7])]
+)
 def test_vimeo_with_lq_made_as_read(septuplets, protocol, numbers):
-    vimeo = open_vimeo(septuplets, "train", protocol)
+    vimeo = open_vimeo(septuplets, "train", PROTOCOLS[protocol])
     assert vimeo.keys == ["00001/0001", "00001/0002"] and vimeo.source.lq is None
     sequence = vimeo.read("00001/0002")
     assert sequence.mirrored and sequence.scale == 4
@@ -49,7 +52,7 @@ def test_trees_and_databases_give_the_same(septuplets, vimeo_prep):
         np.testing.assert_array_equal(sequence.lq.read(0, 7), made.lq.read(0, 7))
         np.testing.assert_array_equal(sequence.gt.read(0, 1), made.gt.read(0, 1))
     with pytest.raises(EvaluationError, match="holds neither sequences nor"):
-        open_vimeo(septuplets, "train", "all")
+        open_vimeo(septuplets, "train", PROTOCOLS["vimeo-all"])
 
 
 def test_what_holds_septuplets(septuplets, tmp_path):
@@ -73,7 +76,7 @@ def test_folders_of_sequences(tmp_path):
     lq = {key: write_frames(tmp_path / "lq" / key, n, (4, 6)) for key, n in lengths.items()}
     gt = {key: write_frames(tmp_path / "gt" / key, n, (16, 24)) for key, n in lengths.items()}
     pairs = open_folders(tmp_path / "gt", tmp_path / "lq")
-    assert pairs.keys == ["a", "b"] and pairs.protocol == "all" and pairs.published == ()
+    assert pairs.keys == ["a", "b"] and pairs.protocol is PROTOCOLS["frames"]
     for key in "ab":
         sequence = pairs.read(key)
         assert sequence.measured == tuple(range(len(lq[key]))) and not sequence.mirrored
@@ -89,13 +92,13 @@ def test_one_sequence_without_a_folder_of_its_own(tmp_path):
     np.testing.assert_array_equal(made.lq.read(0, 2), downscale(gt, 4))
 
 
-def test_known_sets_bring_the_published_figures(tmp_path):
+def test_known_sets_have_their_protocol(tmp_path):
     for key in ("calendar", "city", "foliage", "walk"):
         (tmp_path / "vid4" / key).mkdir(parents=True)
     for key in ("000", "011", "015", "020"):
         (tmp_path / "reds4" / key).mkdir(parents=True)
-    assert open_folders(tmp_path / "vid4").published[0].psnr_y == 27.99
-    assert open_folders(tmp_path / "reds4").published[0].psnr_rgb == 32.75
+    assert open_folders(tmp_path / "vid4").protocol is PROTOCOLS["vid4"]
+    assert open_folders(tmp_path / "reds4").protocol is PROTOCOLS["reds4"]
 
 
 def test_folders_that_do_not_fit(tmp_path):

@@ -1,20 +1,22 @@
+import dataclasses
 import json
 import math
 from pathlib import Path
 
-from rvrt.evaluation.protocol import PUBLISHED_VIMEO
-from rvrt.evaluation.results import METRICS, SequenceRecord
+from rvrt.evaluation.metrics import METRICS
+from rvrt.evaluation.protocol import PROTOCOLS
+from rvrt.evaluation.results import PerFrame, SequenceRecord
 from rvrt.evaluation.sequences import DataSource
 from rvrt.evaluation.summary import Facts, NetworkRun, Results, Settings, Weights, summarise
 
 FACTS = Facts(
     title="rvrt on vimeo_septuplet test",
-    protocol="centre",
+    protocol="vimeo-centre",
     split="test",
     weights=Weights("runs/best.ckpt", "0f", None),
     versions={"numpy": "1.26.4"},
     device="CPU, 2 cores",
-    published=PUBLISHED_VIMEO,
+    published=PROTOCOLS["vimeo-centre"].published,
     settings={"tile": None, "padding": "authors"},
 )
 
@@ -58,7 +60,8 @@ def test_the_form_of_the_file():
         "groups",
     ]  # fmt: skip
     assert fields["published"][1] == {
-        "name": "RVRT, mindediting", "protocol": "centre", "psnr_y": 38.12, "ssim_y": None
+        "name": "RVRT, mindediting", "protocol": "vimeo-centre", "psnr_y": 38.12, "ssim_y": None,
+        "lq": "bicubic",
     }  # fmt: skip
     assert fields["groups"] == {
         "slow": {"sequences": 1, "ours": scores(30.0), "bicubic": scores(20.0)}
@@ -68,13 +71,33 @@ def test_the_form_of_the_file():
 
 def test_settings_say_what_a_measurement_depends_on():
     made = DataSource(Path("/data/gt"), None, "uint8")
-    baseline = Settings(made, "all", True, None)
+    baseline = Settings(made, "vimeo-all", True, None)
     assert baseline.to_json() == {
-        "gt": "/data/gt", "lq": "made from GT, convention uint8", "protocol": "all",
+        "gt": "/data/gt", "lq": "made from GT, convention uint8", "protocol": "vimeo-all",
         "save_images": True,
     }  # fmt: skip
     run = NetworkRun("0f", "GPU", "float16", 64, 30, "authors")
     stored = DataSource(Path("/data/gt"), Path("/data/BIx4"), "double")
-    settings = Settings(stored, "centre", False, run).to_json()
+    settings = Settings(stored, "duf", False, run, ("dpsnr_y", "tof")).to_json()
     assert settings["lq_convention"] == "double" and settings["padding"] == "authors"
+    assert (settings["metrics"], settings["tiling"]) == ("dpsnr_y, tof", "blended")
     assert (settings["tile"], settings["device"], settings["weights_sha256"]) == (64, "GPU", "0f")
+
+
+def test_a_protocol_may_average_over_all_frames_alike():
+    def of(key, *values):
+        frames = [{"psnr_y": value} for value in values]
+        frames[1]["tof"] = values[0]  # of pairs, from the second frame on
+        for frame in frames[2:]:
+            frame["tof"] = 1.0
+        mean = {"psnr_y": sum(values) / len(values), "tof": 9.0}
+        names = [str(n) for n in range(len(values))]
+        return SequenceRecord(
+            key, len(values), 0, mean, mean, 1.0, 1, PerFrame(names, frames, frames)
+        )
+
+    records = [of("a", 30.0, 32.0), of("b", 34.0, 35.0, 39.0)]
+    by_frame = summarise(dataclasses.replace(FACTS, protocol="tecogan"), records, {"b": "fast"})
+    assert by_frame.whole.ours == by_frame.whole.bicubic == {"psnr_y": 34.0, "tof": 65 / 3}
+    assert by_frame.groups["fast"].ours == {"psnr_y": 36.0, "tof": 17.5}
+    assert summarise(FACTS, records, {}).whole.ours == {"psnr_y": 33.5, "tof": 9.0}
