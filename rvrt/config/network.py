@@ -299,8 +299,8 @@ class Execution:
     compile_blocks: blocks go through mindspore.jit inside the ordinary Python loop.
     recompute: parts that are computed again in the backward pass instead of being remembered, names
         of RECOMPUTABLE; ("all",) means all of them, () none.
-    dtype: float32, or float16 with normalisation, softmax, flows, offsets and the sum with the
-        upsampled input in float32.
+    dtype: float32, or float16 with the sums of normalisation and softmax, flows, offsets, samples
+        and the sum with the upsampled input in float32.
     whole_graph: the caller compiles the network as one graph, in which no decision can depend on
         values; for small networks, as a CPU takes 3 to 5 times the memory so.
     chunk_mb: bound on one temporary tensor of the alignment, the convolutions and the upsampler.

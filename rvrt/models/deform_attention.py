@@ -102,7 +102,9 @@ class DeformableAttention(nn.Cell):
         outputs = _SLOTS * self.groups * self.taps * 2
         convs = [Conv(inputs, dim, 1, slope=0.1, how=how)]
         convs += [self._between(dim, how) for _ in range(OFFSET_CONVS - 2)]
-        convs += [Conv(dim, outputs, 1, zero=True)]
+        last = Conv(dim, outputs, 1, zero=True)
+        last.in_float32 = True
+        convs += [last]
         # even numbers: the authors count the activations between
         return nn.SequentialCell(OrderedDict((str(2 * n), c) for n, c in enumerate(convs)))
 

@@ -1,6 +1,8 @@
 """Guided deformable attention by a card's own operators: the twin of `deform_attention`.
 
-Samples are formed by grid sampling, scores and mixtures are products and sums of planes.
+Samples are formed by grid sampling, scores and mixtures are products and sums of planes. All of
+it is float32, whatever the dtype of the rows: a place on the grid has 10 bits in float16, 1/32 of a
+pixel at the edge of 128.
 """
 
 # B clips  F=2*B frames  H height  W width  R=H*W pixels of a frame  P=F*R pixels  C channels
@@ -89,8 +91,8 @@ class GridDeformableAttention(DeformableAttention):
         first = ops.tile(centre, (1, 1, self.taps)) + _first(h, w, self.window, self.max_offset)
         first = first.reshape(1, targets, 1, pixels, 2 * self.taps)
         grid = ops.addcmul(first, share, _reach(h, w, self.taps, self.max_offset))
-        aligned = self._attended(q_PC, k_PC, v_PC, ops.cast(grid, q_PC.dtype), shape_BHW)
-        aligned = self.proj(_to_rows(aligned))
+        aligned = self._attended(q_PC, k_PC, v_PC, grid, shape_BHW)
+        aligned = self.proj(_to_rows(ops.cast(aligned, q_PC.dtype)))
         return aligned + self.mlp(aligned), (flows[0], flows[1])
 
     def _shares(
@@ -102,8 +104,9 @@ class GridDeformableAttention(DeformableAttention):
         """
         batch, h, w = shape_BHW
         frames, pixels = 2 * batch, h * w
-        grid = ops.cast(centre, v.dtype).reshape(-1, h, w, 2)
-        warped = sample(self._read(v, frames, v.shape[1], h, w), grid)
+        exact = ops.cast(v, flow.dtype)
+        grid = centre.reshape(-1, h, w, 2)
+        warped = ops.cast(sample(self._read(exact, frames, v.shape[1], h, w), grid), q.dtype)
         warped = _to_rows(warped.reshape(-1, v.shape[1], pixels)).reshape(_SLOTS, q.shape[0], -1)
         slots = ops.cast(flow, q.dtype).reshape(_SLOTS, -1, 2)
         hidden = ops.cat((q, warped[0], warped[1], slots[0], slots[1]), 1)
@@ -136,9 +139,12 @@ class GridDeformableAttention(DeformableAttention):
         batch, h, w = shape_BHW
         frames, pixels, inner = 2 * batch, h * w, self.inner
         group = inner // self.per_half
-        keys = self._read(self.proj_k(k), frames, group, h, w)
-        values = self._read(self.proj_v(v), frames, group, h, w)
-        queries = _to_planes(self.proj_q(q) * self.scale, frames)
+        k, v, q = (
+            ops.cast(x, grid.dtype) for x in (self.proj_k(k), self.proj_v(v), self.proj_q(q))
+        )
+        keys = self._read(k, frames, group, h, w)
+        values = self._read(v, frames, group, h, w)
+        queries = _to_planes(q * self.scale, frames)
         queries = queries.reshape(1, frames, inner, pixels, 1)
         grid = grid.reshape(_HALVES, -1, pixels, self.taps, 2)
         step = max(1, self.chunk_mb * 2**18 // (_SLOTS * frames * inner * self.taps))
@@ -157,11 +163,10 @@ class GridDeformableAttention(DeformableAttention):
         heads = frames * self.heads
         product = key.reshape(_SLOTS, frames, inner, pixels, self.taps) * query
         score = product.reshape(_SLOTS * heads, -1, pixels * self.taps).sum(1)
-        score = ops.cast(score, self.proj[0].weight.dtype)
         score = ops.transpose(score.reshape(_SLOTS, heads, pixels, self.taps), (1, 2, 0, 3))
         weight = ops.softmax(score.reshape(-1, _SLOTS * self.taps), -1)
         weight = ops.transpose(weight.reshape(heads, pixels, _SLOTS, self.taps), (2, 0, 1, 3))
-        return ops.cast(weight, query.dtype).reshape(_SLOTS * heads, 1, -1)
+        return weight.reshape(_SLOTS * heads, 1, -1)
 
 
 def _to_planes(x_PC: Tensor, frames: int) -> Tensor:

@@ -106,6 +106,22 @@ class Skeleton(nn.Cell):
             for cell in cells[part]:
                 cell.recompute()
 
+    def hold_weights(self) -> None:
+        """Hold the weights in the dtype that they compute in, so that no call casts them.
+
+        For restoring alone: the small steps of a training are lost in float16. Cells that give
+        positions (`in_float32`) keep theirs.
+        """
+        exact = {
+            parameter.name
+            for _, cell in self.cells_and_names()
+            if getattr(cell, "in_float32", False)
+            for parameter in cell.get_parameters()
+        }
+        for parameter in self.get_parameters():
+            if parameter.name not in exact:
+                parameter.set_dtype(self.dtype)
+
     def _flows(
         self,
         x_BTCHW: Tensor,

@@ -59,6 +59,7 @@ class SpyNet(nn.Cell):
 
     def __init__(self, how: Execution = Execution()) -> None:  # noqa: B008  frozen
         super().__init__()
+        self.in_float32 = True
         self.warp, self.resize = (grids.warp, grids.resize) if how.native else (warp, resize)
         if how.kernels:
             self.warp = compiled_warp

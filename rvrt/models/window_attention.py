@@ -12,7 +12,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-import mindspore as ms
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 from mindspore.common.initializer import TruncatedNormal, initializer
@@ -144,11 +143,12 @@ def is_padded(size: Window, window: Window) -> bool:
     return any(s % w for s, w in zip(size, fit_window(size, window), strict=True))
 
 
-def _plan_scale(scale: float) -> Reals:
-    return np.array([scale], np.float32)
+def plan_query_scale(dim: int, scale: float) -> Reals:
+    """`scale` for the outputs that are q, 1 for those that are k and v: (3*dim,) float32."""
+    return np.repeat(np.array([scale, 1, 1], np.float32), dim)
 
 
-_scale = as_constant(_plan_scale)
+_query_scale = as_constant(plan_query_scale)
 _split = as_constant(plan_split)
 _merge = as_constant(plan_merge)
 _kinds = as_constant(plan_kinds)
@@ -186,10 +186,9 @@ class WindowAttention(nn.Cell):
     def construct(self, x_RC: Tensor, shape_BTHW: VideoShape) -> Tensor:
         """(R, C) -> (R, C)."""
         key = (shape_BTHW, self.window, self.shifted, self.heads)
-        qkv = linear(x_RC, self.qkv_self.weight, self.qkv_self.bias)
+        qkv, padding = self._project(x_RC)
         if is_padded(shape_BTHW[1:], self.window):
-            bias_row = ops.cast(self.qkv_self.bias, qkv.dtype).reshape(1, -1)
-            qkv = ops.cat((qkv, bias_row), 0)
+            qkv = ops.cat((qkv, padding.reshape(1, -1)), 0)
         heads_RD = qkv.reshape(-1, self.dim // self.heads)
         q, k, v = (gather_rows(heads_RD, _split(*key, part)) for part in (0, 1, 2))
         score = self._scores(q, k, shape_BTHW)
@@ -198,20 +197,33 @@ class WindowAttention(nn.Cell):
         rows = gather_rows(out.reshape(-1, self.dim // self.heads), _merge(*key))
         return self.proj(rows.reshape(-1, self.dim))
 
+    def _project(self, x_RC: Tensor) -> tuple[Tensor, Tensor]:
+        """q, k, v of rows, side by side: (R, 3*C), and of a row of zeros: (3*C,).
+
+        q is scaled by now where one operator scales and adds: before the products with k, which
+        float16 might not hold.
+        """
+        weight, bias = self.qkv_self.weight, ops.cast(self.qkv_self.bias, x_RC.dtype)
+        if not self.native:
+            return linear(x_RC, weight, self.qkv_self.bias), bias
+        scale = ops.cast(_query_scale(self.dim, self.scale), x_RC.dtype)
+        product = ops.MatMul(transpose_b=True)(x_RC, ops.cast(weight, x_RC.dtype))
+        return ops.addcmul(bias * scale, product, scale), bias * scale
+
     def _scores(self, q: Tensor, k: Tensor, shape_BTHW: VideoShape) -> Tensor:
-        """Scaled products with position bias and mask added: (B*S*h, N, N) float32."""
+        """Scaled products with position bias and mask added: (B*S*h, N, N), as the weights."""
+        scaled = q if self.native else q * self.scale
+        score = ops.cast(self.scores(scaled, k), self.qkv_self.weight.dtype)
         if not (self.relative_position or self.shifted):
-            return ops.cast(self.scores(q * self.scale, k), ms.float32)
+            return score
         n = q.shape[1]
         kinds = _kinds(shape_BTHW, self.window, self.shifted, self.heads)
         bias = gather_rows(self._biases(shape_BTHW[1:]).reshape(-1, n, n), kinds)
-        if self.native and q.dtype == ms.float32:  # float16 might not hold an unscaled product
-            return ops.addcmul(bias, self.scores(q, k), _scale(self.scale))
-        return ops.cast(self.scores(q * self.scale, k), ms.float32) + bias
+        return score + bias
 
     def _biases(self, size: Window) -> Tensor:
         """Position bias and mask by kind of window: (M, h, N*N)."""
-        masks = _masks(size, self.window, self.shifted)
+        masks = ops.cast(_masks(size, self.window, self.shifted), self.qkv_self.weight.dtype)
         if not self.relative_position:
             return ops.tile(masks, (1, self.heads, 1))
         bias = gather_rows(self.relative_position_bias_table, _bias_index(self.window, size))

@@ -14,6 +14,7 @@ from mindspore import nn
 from rvrt.config.network import MODEL_PRESETS, NetworkConfig
 from rvrt.errors import CheckpointError
 from rvrt.models.kernels.backends import OPERATORS, describe_backend
+from rvrt.models.skeleton import Skeleton
 from rvrt.restoration.tiling import Picture, Span
 from rvrt.runtime import device
 from rvrt.weights.checkpoint import load_network
@@ -76,6 +77,8 @@ def open_network(
     weights = weights_path(weights)
     cell, config = load_network(weights, device.execution(target, dtype=dtype))
     cell.set_train(False)
+    if dtype != "float32" and isinstance(cell, Skeleton):
+        cell.hold_weights()
     found = preset_of(config)
     if preset and preset != found:
         raise CheckpointError(

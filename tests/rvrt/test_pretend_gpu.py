@@ -42,11 +42,10 @@ def measured(pretend_gpu, *arguments):
     }
 
 
-# In float16 the weights are cast at each call.
-@pytest.mark.parametrize(("dtype", "launches"), [("float32", 2700), ("float16", 3500)])
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
 @pytest.mark.parametrize("preset", ["rvrt-debug", "rvrt-light-debug"])
-def test_a_forward_asks_little(pretend_gpu, preset, dtype, launches):
+def test_a_forward_asks_little(pretend_gpu, preset, dtype):
     found = measured(pretend_gpu, preset, "fwd", "1x6x3x40x48", "--dtype", dtype)
     assert found["waits"] <= 5
     assert found["uploads"] <= 150
-    assert found["launches"] <= launches
+    assert found["launches"] <= 2800
