@@ -8,6 +8,8 @@ from rvrt.config.training import TRAIN_PRESETS, TrainConfig
 
 # Those that follow a published training; the others are for trying things out.
 _SMALL = "-debug"
+# The training whose weights the others begin with.
+_FROM_SCRATCH = "rvrt-reds"
 _ALIKE = 0.25  # a rate within so much of the advised one is taken for it
 
 
@@ -49,6 +51,10 @@ def _frames(config: TrainConfig, recipe: TrainConfig) -> list[str]:
 def _start(config: TrainConfig) -> list[str]:
     if config.start.init or config.start.resume_from:
         return []
+    if config.preset == _FROM_SCRATCH:
+        if config.start.spynet:
+            return []
+        return ["a fresh optical flow; published: a trained one (start.spynet)"]
     if config.start.spynet:
         return ["start.spynet alone; published: fine-tuned from the weights of REDS (start.init)"]
     if config.model.has_flow:

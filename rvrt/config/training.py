@@ -1,6 +1,6 @@
 """What a training is: frozen values, checked when they are built, and the presets.
 
-Source of the presets "rvrt" and "rvrt-light": RVRT's published training on Vimeo90K.
+Source of the presets "rvrt-reds", "rvrt", "rvrt-bd" and "rvrt-light": RVRT's published trainings.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _FRAMES = 14  # of a septuplet mirrored in time
 # Far beyond every training that was published; a slip of the finger is found before it starts.
 _MOST_STEPS = 10**9
 _MOST_SAMPLES = 65_536
-_MOST_CROP, _MOST_WORKERS = 4096, 1024
+_MOST_CROP, _MOST_WORKERS, _MOST_FRAMES = 4096, 1024, 1000
 _MOST_SCALE = 2**40
 _MOST_RATIO = 1000
 _TWO_CLIPS = 4  # frames; with fewer nothing is aligned, and alignment is not trained
@@ -58,28 +58,35 @@ class StartConfig:
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Where septuplets are, and what is drawn of them. Paths are relative to `root`.
+    """Where sequences are, and what is drawn of them. Paths are relative to `root`.
 
     Attributes:
         root: the unpacked data set.
-        gt, lq: a folder of septuplets or a database; lq None: made from GT as it is read.
-        train_list, test_list: clips to train on, and to validate on.
+        layout: where frames lie in folders, a key of `vimeo_tools.data.layouts.LAYOUTS`.
+        gt, lq: a folder of clips or a database; lq None: made from GT as it is read.
+        train_list, test_list: clips to train on, and to validate on; None: by the layout, which
+            trains on all but those that it holds out, as the four of REDS4.
         degradation: how LQ is made, a key of `vimeo_tools.DEGRADATIONS`; an LQ tree of which the
             record says otherwise is refused.
         convention: of bicubic, "double" or "uint8".
         crop: side of the square crop in LQ pixels.
         reverse, flip_horizontal, flip_vertical, transpose: probabilities, 0 to 1.
-        frames: of the 14 of a mirrored septuplet, how many are trained on, the middle ones; even.
-            They are a mirrored sequence too, so that half of their optical flow is free.
+        mirror: seven frames are followed by the same in reverse order. Otherwise a sample is a
+            window of a clip.
+        frames: how many are trained on, an even number: of the 14 of mirrored ones the middle ones,
+            which are a mirrored sequence too, so that half of their optical flow is free; else the
+            frames of a window.
+        intervals: from one frame of a window to the next; one of them is drawn for each sample.
         workers: processes that decode, for each rank; None: as many as there are processors for
             it, and at most 4.
     """
 
     root: str = "vimeo_septuplet"
+    layout: str = "vimeo90k"
     gt: str = "sequences"
     lq: str | None = "BIx4"
-    train_list: str = "sep_trainlist.txt"
-    test_list: str = "sep_testlist.txt"
+    train_list: str | None = "sep_trainlist.txt"
+    test_list: str | None = "sep_testlist.txt"
     degradation: str = "bicubic"
     convention: str = "double"
     crop: int = 64
@@ -87,7 +94,9 @@ class DataConfig:
     flip_horizontal: float = 0.5
     flip_vertical: float = 0.5
     transpose: float = 0.5
+    mirror: bool = True
     frames: int = _FRAMES
+    intervals: tuple[int, ...] = (1,)
     workers: int | None = None
 
     def __post_init__(self) -> None:
@@ -99,9 +108,15 @@ class DataConfig:
         for name in ("reverse", "flip_horizontal", "flip_vertical", "transpose"):
             value = getattr(self, name)
             _check(0 <= value <= 1, f"{name}={value}: a probability is from 0 to 1")
+        most = _FRAMES if self.mirror else _MOST_FRAMES
         _check(
-            _TWO_CLIPS <= self.frames <= _FRAMES and self.frames % 2 == 0,
-            f"frames={self.frames}: expected an even number from {_TWO_CLIPS} to {_FRAMES}",
+            _TWO_CLIPS <= self.frames <= most and self.frames % 2 == 0,
+            f"frames={self.frames}: expected an even number from {_TWO_CLIPS} to {most}"
+            + f", or up to {_MOST_FRAMES} with mirror=false" * self.mirror,
+        )
+        _check(
+            bool(self.intervals) and all(1 <= each <= _MOST_FRAMES for each in self.intervals),
+            f"intervals={list(self.intervals)}: expected numbers from 1 to {_MOST_FRAMES}",
         )
         if self.workers is not None:
             _check_range(self, 1, _MOST_WORKERS, "workers")
@@ -336,9 +351,33 @@ def _debug(preset: str, steps: int, crop: int, validations: int) -> TrainConfig:
     )
 
 
+# Of REDS as it is unpacked and regrouped: windows of 30 frames, not mirrored and not reversed.
+_REDS = DataConfig(
+    root="REDS",
+    layout="reds",
+    gt="train_sharp",
+    lq="train_sharp_bicubic/X4",
+    train_list=None,
+    test_list=None,
+    reverse=0.0,
+    mirror=False,
+    frames=30,
+)
+# "rvrt-reds", "rvrt" and "rvrt-bd" are the published trainings 001, 002 and 003; the last two begin
+# with the weights of the first.
 TRAIN_PRESETS: dict[str, TrainConfig] = {
     "rvrt": TrainConfig("rvrt", MODEL_PRESETS["rvrt"]),
     "rvrt-light": TrainConfig("rvrt-light", MODEL_PRESETS["rvrt-light"]),
+    "rvrt-reds": TrainConfig(
+        "rvrt-reds",
+        MODEL_PRESETS["rvrt"],
+        data=_REDS,
+        train=LoopConfig(steps=600_000),
+        optimiser=OptimiserConfig(lr=4e-4, spynet_freeze_steps=30_000),
+    ),
+    "rvrt-bd": TrainConfig(
+        "rvrt-bd", MODEL_PRESETS["rvrt"], data=DataConfig(lq="BDx4", degradation="bd")
+    ),
     "rvrt-debug": _debug("rvrt-debug", steps=280, crop=36, validations=2),
     "rvrt-light-debug": _debug("rvrt-light-debug", steps=600, crop=32, validations=4),
 }

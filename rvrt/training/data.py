@@ -7,7 +7,7 @@ import dataclasses
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from mindspore import Tensor
@@ -15,59 +15,96 @@ from mindspore import Tensor
 from rvrt.config.network import NetworkConfig
 from rvrt.config.training import DataConfig, TrainConfig
 from rvrt.errors import TrainingError
-from rvrt.evaluation.protocol import CENTRE
 from rvrt.runtime.world import World
 from rvrt.training.validation import ValidationClip
-from vimeo_tools import imresize
+from vimeo_tools import imresize, open_sequences
+from vimeo_tools.data.layouts import is_root, split_root
+from vimeo_tools.data.septuplets import FRAMES_PER_CLIP
 from vimeo_tools.degradations import choose_degradation
-from vimeo_tools.errors import FrameError
+from vimeo_tools.errors import FrameError, VimeoToolsError
 from vimeo_tools.feed.augment import AugmentConfig
 from vimeo_tools.feed.dataset import (
     SequenceSource,
     Training,
     create_dataset,
-    open_septuplets,
     what_is_drawn,
 )
+from vimeo_tools.feed.leaks import find_leaks
+from vimeo_tools.feed.windows import Window
 from vimeo_tools.running.jobs import available_workers
 
+Split = Literal["train", "test"]
 _CLIPS_SUMMED = 8
+_LEAKS_SHOWN = 8
 _WORKERS = 4  # more are of use only where decoding is slower than the network
 
 
-def open_clips(data: DataConfig, clip_list: str, network: NetworkConfig) -> SequenceSource:
-    """The clips of one list, checked to be of the network's scale.
+def open_clips(data: DataConfig, split: Split, network: NetworkConfig) -> SequenceSource:
+    """The clips that are trained on ("train") or validated on ("test"), of the network's scale.
 
     Raises:
         TrainingError: a path is missing.
-        VimeoToolsError: as `vimeo_tools.feed.samples.open_septuplets`; GT and LQ of another scale
-            than the network's are a SettingsError.
+        VimeoToolsError: as `vimeo_tools.open_sequences`; GT and LQ of another scale than the
+            network's are a SettingsError.
     """
     root = Path(data.root)
     gt, lq = root / data.gt, root / data.lq if data.lq else None
-    for path in (root, gt, root / clip_list):
-        if not path.exists():
+    clip_list = _list_of(data, split)
+    for path in (root, split_root(gt)[0], clip_list):
+        if path is not None and not path.exists():
             raise TrainingError(f"{path}: no such file or folder; --data names the data set's")
-    if lq and not lq.exists():
+    if lq and not is_root(lq):
         raise TrainingError(
             f"{lq}: no such folder or database; make it with vimeo-prep --generate-lq, or have LQ "
             "frames made as GT is read: --set data.lq=null"
         )
     parameters = {"convention": data.convention} if data.degradation == "bicubic" else {}
-    made = choose_degradation(data.degradation, **parameters)
-    return open_septuplets(gt, lq, root / clip_list, scale=network.upscale, degradation=made)
+    return open_sequences(
+        gt,
+        lq,
+        clip_list,
+        scale=network.upscale,
+        degradation=choose_degradation(data.degradation, **parameters),
+        layout=data.layout,
+        split=None if clip_list else split,
+    )
+
+
+def _list_of(data: DataConfig, split: Split) -> Path | None:
+    name = data.train_list if split == "train" else data.test_list
+    return None if name is None else Path(data.root) / name
+
+
+def refuse_leaks(train: SequenceSource, test: SequenceSource | None, data: DataConfig) -> None:
+    """Keep what is trained on from what is validated or tested on.
+
+    Raises:
+        TrainingError: names the clips that are both, by key or under another name.
+    """
+    leaks = [] if test is None else find_leaks(train, test)
+    if not leaks:
+        return
+    shown = ", ".join(map(str, leaks[:_LEAKS_SHOWN]))
+    more = f" and {len(leaks) - _LEAKS_SHOWN} more" if len(leaks) > _LEAKS_SHOWN else ""
+    lists = data.train_list or "the clips trained on", data.test_list or "those tested on"
+    raise TrainingError(
+        f"{data.root}: clips trained on are validated or tested on too, so figures measured on "
+        f"them would say nothing: {shown}{more}; leave them out of {lists[0]} or of {lists[1]}"
+    )
 
 
 def marks_of(source: SequenceSource) -> dict[str, Any]:
     """What a state remembers of its clips: a number for their keys, and sums of some frames.
 
-    The sums are of all frames, GT and LQ, of a few clips spread over the list, by key. A clip that
-    cannot be read is left out: the training names it when it comes to it.
+    The sums are of the first seven frames, GT and LQ, of a few clips spread over the list, by key.
+    A clip that cannot be read is left out: the training names it when it comes to it.
     """
     sums = {}
     for index in sorted({int(i) for i in np.linspace(0, len(source) - 1, _CLIPS_SUMMED)}):
+        window = Window(0, min(source.lengths[index], FRAMES_PER_CLIP))
         with contextlib.suppress(FrameError):
-            sums[source.keys[index]] = zlib.crc32(b"".join(a.tobytes() for a in source[index]))
+            clip = source.read(index, window=window)
+            sums[source.keys[index]] = zlib.crc32(b"".join(part.tobytes() for part in clip))
     return {"clips": zlib.crc32("\n".join(source.keys).encode()), "frames": sums}
 
 
@@ -79,7 +116,7 @@ def what_changed(before: Mapping[str, Any], marks: Mapping[str, Any], data: Data
     """
     if before["clips"] != marks["clips"]:
         raise TrainingError(
-            f"was trained on other clips than those that {data.train_list} of {data.root} lists"
+            f"was trained on other clips than those of {data.train_list or data.gt} in {data.root}"
         )
     sums, now = before.get("frames", {}), marks["frames"]  # older states have none
     changed = [key for key, value in sums.items() if now.get(key, value) != value]
@@ -101,7 +138,7 @@ def batches(
         TrainingError: the batch cannot be shared out.
     """
     data = config.data
-    plan = _plan(config, world, range(first_step, config.train.steps))
+    plan = _plan(source, config, world, range(first_step, config.train.steps))
     workers = data.workers or max(1, min(_WORKERS, available_workers() // world.size))
     for batch in create_dataset(source, plan, workers):
         first = (batch["lq"].shape[1] - data.frames) // 2
@@ -113,7 +150,8 @@ def samples_of(source: SequenceSource, config: TrainConfig, world: World, step: 
     """The clips and crops that all ranks together see in a step, counted from 0, for a person."""
     samples = []
     for rank in range(world.size):
-        plan = _plan(config, dataclasses.replace(world, rank=rank), range(step, step + 1))
+        place = dataclasses.replace(world, rank=rank)
+        plan = _plan(source, config, place, range(step, step + 1))
         for key, drawn, window in what_is_drawn(source, plan, step):
             end = (drawn.top + config.data.crop, drawn.left + config.data.crop)
             frames = f" from frame {window.start}" if window.frames else ""
@@ -121,7 +159,7 @@ def samples_of(source: SequenceSource, config: TrainConfig, world: World, step: 
     return ", ".join(samples)
 
 
-def _plan(config: TrainConfig, world: World, steps: range) -> Training:
+def _plan(source: SequenceSource, config: TrainConfig, world: World, steps: range) -> Training:
     loop, data = config.train, config.data
     parts = world.size * loop.micro_batch
     if loop.batch_size % parts:
@@ -130,24 +168,58 @@ def _plan(config: TrainConfig, world: World, steps: range) -> Training:
             f"train.micro_batch={loop.micro_batch} is {parts}, and it must be a multiple of that"
         )
     augment = AugmentConfig(
-        data.crop, data.reverse, data.flip_horizontal, data.flip_vertical, data.transpose
+        data.crop,
+        data.reverse,
+        data.flip_horizontal,
+        data.flip_vertical,
+        data.transpose,
+        mirror=float(data.mirror),
     )
-    size = loop.batch_size // world.size
-    return Training(size, augment, loop.seed, world.rank, world.size, steps)
+    window = FRAMES_PER_CLIP if data.mirror else data.frames
+    return Training(
+        loop.batch_size // world.size,
+        augment,
+        loop.seed,
+        world.rank,
+        world.size,
+        steps,
+        window=None if set(source.lengths) == {window} else window,
+        intervals=data.intervals,
+    )
 
 
-def validation_clips(config: TrainConfig) -> list[ValidationClip]:
-    """The first clips of the test list, their centre frames also enlarged by bicubic.
+def open_tested(config: TrainConfig) -> SequenceSource | None:
+    """The clips that are validated on; None where there are none and none are needed.
 
     Raises:
-        TrainingError, VimeoToolsError: as `open_clips`; and a frame cannot be read.
+        TrainingError, VimeoToolsError: as `open_clips`, where some are needed.
     """
-    if not config.validation.clips:
-        return []
-    source = open_clips(config.data, config.data.test_list, config.model)
+    try:
+        return open_clips(config.data, "test", config.model)
+    except VimeoToolsError:
+        if config.validation.clips:
+            raise
+        return None
+
+
+def validation_clips(source: SequenceSource, config: TrainConfig) -> list[ValidationClip]:
+    """The first clips, their centre frames also enlarged by bicubic.
+
+    Septuplets are taken whole; of longer clips, as many frames about their middle as are trained
+    on.
+
+    Raises:
+        VimeoToolsError: a frame cannot be read.
+    """
     clips = []
     for index, key in enumerate(source.keys[: config.validation.clips]):
-        lq, gt = source[index]
-        bicubic = imresize(lq[CENTRE].transpose(1, 2, 0), source.scale)
-        clips.append(ValidationClip(key, lq, gt[CENTRE].transpose(1, 2, 0), bicubic))
+        count = source.lengths[index]
+        if not config.data.mirror or count > FRAMES_PER_CLIP:
+            count = min(count, FRAMES_PER_CLIP if config.data.mirror else config.data.frames)
+        window = Window((source.lengths[index] - count) // 2, count)
+        lq, gt = source.read(index, window=window)
+        centre = count // 2
+        bicubic = imresize(lq[centre].transpose(1, 2, 0), source.scale)
+        truth = gt[centre].transpose(1, 2, 0)
+        clips.append(ValidationClip(key, lq, truth, bicubic, config.data.mirror))
     return clips

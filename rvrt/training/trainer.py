@@ -25,6 +25,8 @@ from rvrt.training.data import (
     batches,
     marks_of,
     open_clips,
+    open_tested,
+    refuse_leaks,
     samples_of,
     validation_clips,
     what_changed,
@@ -38,7 +40,7 @@ from rvrt.training.run_folder import claimed
 from rvrt.training.start import load_weights, state_of_another
 from rvrt.training.state import CHECKPOINTS, Checkpoints, TrainState
 from rvrt.training.step import StepResult, TrainStep
-from rvrt.training.validation import ValidationResult, validate
+from rvrt.training.validation import ValidationClip, ValidationResult, validate
 from rvrt.weights.checkpoint import save_network
 
 _SHEETS = "sheets"
@@ -95,8 +97,8 @@ class Trainer:
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
         self._config, self._folder, self._world, self._say = config, folder, world, say
-        self._source = open_clips(config.data, config.data.train_list, config.model)
-        self._clips = validation_clips(config) if world.is_main else []
+        self._source = open_clips(config.data, "train", config.model)
+        self._clips = self._validated() if world.is_main else []
         self._marks = marks_of(self._source)
         self._loss = loss_named(config.train.loss)
         ms.set_seed(config.train.seed)
@@ -112,6 +114,12 @@ class Trainer:
         self._best: dict[str, float] = {}
         self._bicubic = math.nan
         self._recent: list[tuple[StepResult, float]] = []  # since the last line of the journal
+
+    def _validated(self) -> list[ValidationClip]:
+        """The clips to validate on, none of which is trained on."""
+        tested = open_tested(self._config)
+        refuse_leaks(self._source, tested, self._config.data)
+        return [] if tested is None else validation_clips(tested, self._config)
 
     def fit(self, stop: Callable[[], bool] = lambda: False) -> TrainSummary:
         """Train to the last step, or until `stop` says so; then everything is saved.

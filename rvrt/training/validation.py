@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from rvrt.errors import RestoreError
 from rvrt.evaluation.metrics import luma, psnr
-from rvrt.evaluation.protocol import CENTRE
 from rvrt.evaluation.sheets import SheetRow, write_sheet
 from rvrt.restoration.frames import to_uint8
 from rvrt.restoration.restorer import Restorer
@@ -24,19 +23,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ValidationClip:
-    """One septuplet to measure on.
+    """One sequence to measure on.
 
     Attributes:
         key: its name.
-        lq: (7, 3, h, w) uint8.
+        lq: (T, 3, h, w) uint8; 7 frames of a septuplet.
         gt: the centre frame, (s*h, s*w, 3) uint8.
         bicubic: the centre LQ frame enlarged, as large as `gt`, uint8.
+        mirrored: it is restored mirrored in time, as septuplets are.
     """
 
     key: str
     lq: NDArray[np.uint8]
     gt: NDArray[np.uint8]
     bicubic: NDArray[np.uint8]
+    mirrored: bool = True
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def validate(
     network.set_train(False)
     try:
         for clip in clips:
-            centre = restorer.restore_mirrored(clip.lq.transpose(0, 2, 3, 1))[CENTRE]
+            centre = _centre(restorer, clip)
             try:
                 ours = to_uint8(centre)
             except RestoreError:  # NaN: no picture, and no reason to end the training
@@ -79,6 +80,16 @@ def validate(
     if sheet and rows:
         write_sheet(sheet, rows)
     return ValidationResult(fmean(scores), fmean(_psnr_y(clip.bicubic, clip.gt) for clip in clips))
+
+
+def _centre(restorer: Restorer, clip: ValidationClip) -> NDArray[np.float32]:
+    frames, centre = clip.lq.transpose(0, 2, 3, 1), len(clip.lq) // 2
+    picture: NDArray[np.float32]
+    if clip.mirrored:
+        picture = restorer.restore_mirrored(frames)[centre]
+    else:
+        ((_, picture),) = restorer.restore(frames, wanted=[centre])
+    return picture
 
 
 def _psnr_y(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:

@@ -94,6 +94,13 @@ class SequenceFolder:
         """The file of a frame, as it is stored."""
         return read_file(self._path(name))
 
+    def length(self, name: str) -> int:
+        """How many bytes that are; -1 where it is not to be had."""
+        try:
+            return self._path(name).stat().st_size
+        except OSError:
+            return -1
+
     def where(self, name: str) -> str:
         """As `FrameStore.where`."""
         return str(self._path(name))
@@ -144,6 +151,13 @@ class LmdbFrames:
     def read_data(self, name: str) -> bytes:
         """As `SequenceFolder.read_data`."""
         return self._reader.read(name)
+
+    def length(self, name: str) -> int:
+        """As `SequenceFolder.length`."""
+        try:
+            return self._reader.length(name)
+        except FrameError:
+            return -1
 
     def where(self, name: str) -> str:
         """As `FrameStore.where`."""

@@ -69,6 +69,23 @@ class LmdbFile:
         Raises:
             LmdbError: the database is damaged on the way there.
         """
+        found = self._find(key)
+        return None if found is None else self._value(*found)
+
+    def length(self, key: bytes) -> int | None:
+        """How many bytes the value of a key has, which is not read; None where there is none.
+
+        Raises:
+            LmdbError: as `get`.
+        """
+        found = self._find(key)
+        if found is None:
+            return None
+        low, high, *_ = self._node(*found)[0]
+        return low | high << 16
+
+    def _find(self, key: bytes) -> tuple[bytes, int] | None:
+        """The leaf and the place in it of a key."""
         if self._main.root == _NO_ROOT:
             return None
         page = self._page(self._main.root)
@@ -79,7 +96,7 @@ class LmdbFile:
         place = self._first_above(page, key, start=0) - 1
         if place < 0 or self._node(page, place)[1] != key:
             return None
-        return self._value(page, place)
+        return page, place
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
         """All (key, value), by key.

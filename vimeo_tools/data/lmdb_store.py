@@ -158,6 +158,18 @@ class LmdbReader:
             raise FrameError(f"{self._folder}: has no record {key!r}")
         return value
 
+    def length(self, name: str) -> int:
+        """How many bytes a frame has.
+
+        Raises:
+            FrameError, LmdbError: as `read`.
+        """
+        key = self.profile.key(name)
+        length = self._opened().length(key.encode("ascii", "replace"))
+        if length is None:
+            raise FrameError(f"{self._folder}: has no record {key!r}")
+        return length
+
     def _opened(self) -> LmdbFile:
         if self._file is None:
             self._file = LmdbFile(self._path / "data.mdb")

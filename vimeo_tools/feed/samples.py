@@ -169,6 +169,10 @@ class SequenceSource:
         with _naming(self._gt, name):
             return self._gt.read_data(name)
 
+    def frame_length(self, index: int, frame: int) -> int:
+        """How many bytes that are; -1 where there is no such file or record."""
+        return self._gt.length(self._names(index)[frame])
+
     def _blank(
         self,
         augmentation: Augmentation,

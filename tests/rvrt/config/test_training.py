@@ -21,10 +21,34 @@ from rvrt.errors import ConfigError
 
 
 def test_each_network_has_a_recipe():
-    assert TRAIN_PRESETS.keys() == MODEL_PRESETS.keys()
+    assert TRAIN_PRESETS.keys() - {"rvrt-reds", "rvrt-bd"} == MODEL_PRESETS.keys()
     for name, config in TRAIN_PRESETS.items():
         assert config.preset == name
-        assert config.model == MODEL_PRESETS[name]
+        assert config.model == MODEL_PRESETS.get(name, MODEL_PRESETS["rvrt"])
+
+
+def test_the_published_trainings_of_reds_and_of_blur_down():
+    reds, vimeo, bd = (flat(TRAIN_PRESETS[name]) for name in ("rvrt-reds", "rvrt", "rvrt-bd"))
+    assert {name: reds[name] for name in reds if reds[name] != vimeo[name]} == {
+        "preset": "rvrt-reds",
+        "data.root": "REDS",
+        "data.layout": "reds",
+        "data.gt": "train_sharp",
+        "data.lq": "train_sharp_bicubic/X4",
+        "data.train_list": None,
+        "data.test_list": None,
+        "data.reverse": 0.0,
+        "data.mirror": False,
+        "data.frames": 30,
+        "train.steps": 600_000,
+        "optimiser.lr": 4e-4,
+        "optimiser.spynet_freeze_steps": 30_000,
+    }
+    assert {name: bd[name] for name in bd if bd[name] != vimeo[name]} == {
+        "preset": "rvrt-bd",
+        "data.lq": "BDx4",
+        "data.degradation": "bd",
+    }
 
 
 @pytest.mark.parametrize("name", ["rvrt", "rvrt-light"])

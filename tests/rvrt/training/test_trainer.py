@@ -171,7 +171,7 @@ def test_a_folder_of_something_else_is_refused(drawn, tmp_path):
 
 def test_other_clips_are_refused(one_step, septuplets, tmp_path):
     run = shutil.copytree(one_step, tmp_path / "run")
-    (septuplets / "sep_trainlist.txt").write_text("00001/0003\n")
+    (septuplets / "sep_trainlist.txt").write_text("00001/0002\n")
     with pytest.raises(TrainingError, match="was trained on other clips"):
         fit(tiny_config(septuplets, train={"steps": 2}), run)
 

@@ -19,7 +19,7 @@ def drawn_reds(drawn, tmp_path_factory):
     root = tmp_path_factory.mktemp("reds")
     for n, key in enumerate(["000", "001", "002", "239"]):
         put_clip(drawn, root / "train_sharp" / key, n)
-    put_clip(drawn, root / "val_sharp" / "000", 2, last=5)
+    put_clip(drawn, root / "val_sharp" / "000", 4, last=5)
     return root
 
 
@@ -32,7 +32,7 @@ def reds(drawn_reds, tmp_path):
 def put_clip(drawn, folder, source, last=6):
     folder.mkdir(parents=True)
     for number in range(last):
-        frame = drawn / "sequences" / SOURCES[source % 3] / f"im{number % 7 + 1}.png"
+        frame = drawn / "sequences" / SOURCES[source % 3] / f"im{(number + source) % 7 + 1}.png"
         shutil.copy(frame, folder / f"{number:08d}.png")
 
 
