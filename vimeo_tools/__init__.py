@@ -16,10 +16,12 @@ from vimeo_tools.errors import VimeoToolsError
 
 if TYPE_CHECKING:
     from vimeo_tools.degradations import DEGRADATIONS, Degradation, degrade
+    from vimeo_tools.degradations.detect import detect_degradation
     from vimeo_tools.feed.augment import AugmentConfig
     from vimeo_tools.feed.dataset import create_dataset
     from vimeo_tools.feed.order import Evaluation, Training
     from vimeo_tools.feed.samples import open_sequences
+    from vimeo_tools.preparation.detect import detect
     from vimeo_tools.preparation.pack import PackPlan, pack
     from vimeo_tools.preparation.prepare import PrepareSettings, prepare
     from vimeo_tools.preparation.synthetic import synthesize
@@ -43,11 +45,13 @@ _HOMES = {
     "DEGRADATIONS": "degradations.DEGRADATIONS",
     "Degradation": "degradations.Degradation",
     "degrade": "degradations.degrade",
+    "detect_degradation": "degradations.detect.detect_degradation",
     "prepare": "preparation.prepare.prepare",
     "PrepareSettings": "preparation.prepare.PrepareSettings",
     "pack": "preparation.pack.pack",
     "PackPlan": "preparation.pack.PackPlan",
     "verify": "preparation.verify.verify",
+    "detect": "preparation.detect.detect",
     "cut_videos": "preparation.video.cut_videos",
     "CutSettings": "preparation.video.CutSettings",
     "synthesize": "preparation.synthetic.synthesize",
@@ -68,11 +72,13 @@ __all__ = [
     "DEGRADATIONS",
     "Degradation",
     "degrade",
+    "detect_degradation",
     "prepare",
     "PrepareSettings",
     "pack",
     "PackPlan",
     "verify",
+    "detect",
     "cut_videos",
     "CutSettings",
     "synthesize",

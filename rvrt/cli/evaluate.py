@@ -29,6 +29,7 @@ from rvrt.evaluation.temporal import PAIR_METRICS
 from rvrt.weights.pretrained import NAMES
 from vimeo_tools.cli.options import parse_shard
 from vimeo_tools.data.septuplets import SPLITS
+from vimeo_tools.degradations import DEGRADATIONS
 from vimeo_tools.resize.matlab import CONVENTIONS
 
 
@@ -87,6 +88,13 @@ def _parse_groups(_ctx: object, _option: object, values: tuple[str, ...]) -> dic
     metavar="NAME",
     help="Beside PSNR and SSIM and what the protocol has: "
     f"{', '.join([*MORE_METRICS, *PAIR_METRICS])}.",
+)
+@click.option(
+    "--degradation",
+    metavar="NAME",
+    help=f"How LQ frames are made: {', '.join(DEGRADATIONS)}, as bd (sigma 1.2), or one of a "
+    "plugin. Where there are none they are made so; those whose record says otherwise are "
+    "refused.  [default: bicubic]",
 )
 @click.option(
     "--convention",

@@ -23,7 +23,7 @@ from rvrt.evaluation.sequences import SequenceSet
 from rvrt.evaluation.summary import Facts, NetworkRun, Scalar, Settings, Weights
 from rvrt.restoration.frames import Padding
 from rvrt.restoration.tiling import GRID, MANY_FRAMES
-from vimeo_tools.resize.matlab import Convention
+from vimeo_tools.degradations import Degradation, choose_degradation
 from vimeo_tools.running.jobs import available_workers
 
 if TYPE_CHECKING:
@@ -54,7 +54,8 @@ class Choices:
     clip_list: Path | None
     protocol: str | None
     scale: int | None
-    convention: Convention | None
+    degradation: str | None
+    convention: str | None
     tile: int | None
     tile_frames: int | None
     tiling: str
@@ -90,8 +91,12 @@ def _check(choices: Choices) -> None:
         raise EvaluationError(
             f"--data is for septuplets, protocol {protocol.name} is not: give --gt and --lq"
         )
-    if protocol is not None and not protocol.enlarges and choices.lq is None:
-        raise EvaluationError(f"protocol {protocol.name} needs --lq, frames as large as --gt's")
+    made_here = choices.lq is None and choices.degradation is None
+    if protocol is not None and not protocol.enlarges and made_here:
+        raise EvaluationError(
+            f"protocol {protocol.name} needs --lq, frames as large as --gt's, or --degradation "
+            "noise"
+        )
 
 
 def open_network(choices: Choices) -> OpenNetwork | None:
@@ -155,10 +160,10 @@ def open_sequences(choices: Choices, network: OpenNetwork | None) -> SequenceSet
 
 
 def _open_source(choices: Choices, scale: int | None) -> SequenceSet:
-    protocol, convention = choices.chosen_protocol, choices.convention or "double"
+    protocol, made = choices.chosen_protocol, _degradation(choices)
     of_septuplets = protocol or PROTOCOLS["vimeo-centre"]
     if choices.data is not None:
-        return open_vimeo(choices.data, choices.split, of_septuplets, convention, scale)
+        return open_vimeo(choices.data, choices.split, of_septuplets, made, scale)
     assert choices.gt is not None
     if holds_septuplets(choices.gt):
         if not of_septuplets.septuplets:
@@ -166,14 +171,22 @@ def _open_source(choices: Choices, scale: int | None) -> SequenceSet:
                 f"{choices.gt}: holds septuplets, protocol {of_septuplets.name} is of others"
             )
         return open_septuplets_at(
-            choices.gt, choices.lq, choices.clip_list, of_septuplets, convention, scale
+            choices.gt, choices.lq, choices.clip_list, of_septuplets, made, scale
         )
     if (protocol is not None and protocol.septuplets) or choices.clip_list is not None:
         raise EvaluationError(
             f"{choices.gt}: holds no septuplets; --list and the protocols vimeo-centre and "
             "vimeo-all are for septuplets"
         )
-    return open_folders(choices.gt, choices.lq, convention, scale, protocol)
+    return open_folders(choices.gt, choices.lq, made, scale, protocol)
+
+
+def _degradation(choices: Choices) -> Degradation | None:
+    """What was asked for; None where nothing was."""
+    if choices.degradation is None and choices.convention is None:
+        return None
+    parameters = {} if choices.convention is None else {"convention": choices.convention}
+    return choose_degradation(choices.degradation or "bicubic", **parameters)
 
 
 def make_settings(
@@ -218,7 +231,7 @@ def make_facts(
     packages = ["vimeo-tools", "numpy", "scipy", "pillow"]
     packages += ["mindspore"] if network else []
     # LQ that is there, and that nobody has noted the making of, may be of any kind.
-    made = "bicubic" if sequences.source.convention else None
+    made = sequences.source.degradation
     return Facts(
         title=f"{network.name if network else 'bicubic'} on {folder}"
         + (f" {choices.split}" if choices.data else ""),
@@ -230,6 +243,6 @@ def make_facts(
             **{package: version(package) for package in packages},
         },
         device=_device(choices, network),
-        published=sequences.protocol.published_for(made),
+        published=sequences.protocol.published_for(made.name if made else None),
         settings=settings,
     )

@@ -7,7 +7,6 @@ No MindSpore: the data and the metrics can be checked without it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -21,36 +20,36 @@ from rvrt.evaluation.sequences import (
     PartOfSequence,
     Sequence,
     SequenceSet,
-    ShrunkSequence,
 )
+from rvrt.evaluation.shrunk import ShrunkSequence
+from vimeo_tools.data.frames import recorded_degradation
 from vimeo_tools.data.pictures import ArraySequence, FrameSource, PictureSequence
 from vimeo_tools.data.septuplets import GT_FOLDER, find_keys, split_list_path
+from vimeo_tools.degradations import Degradation, choose_degradation
 from vimeo_tools.errors import SettingsError
-from vimeo_tools.feed.samples import open_sequences
+from vimeo_tools.feed.samples import check_made_with, open_sequences
 from vimeo_tools.preparation.pack import CONTENTS
-from vimeo_tools.resize.matlab import Convention
-from vimeo_tools.running.records import read_record
 
 _CENTRE = PROTOCOLS["vimeo-centre"]
 _USUAL_SCALE = 4  # of LQ frames made without a network
-_TREE = re.compile(r"BIx([1-9][0-9]*)")
 
 
 def open_vimeo(
     folder: Path,
     split: str,
     protocol: Protocol = _CENTRE,
-    convention: Convention = "double",
+    degradation: str | Degradation | None = None,
     scale: int | None = None,
 ) -> SequenceSet:
     """A split of an unpacked `vimeo_septuplet`, or of one packed by `vimeo-prep pack-lmdb`.
 
     Args:
         folder: holds the split's list, `sequences` or a GT database, and maybe a tree such as
-            `BIx4` or an LQ database; without these LQ is made from GT as it is read.
+            `BIx4` or an LQ database of that degradation; without these LQ is made from GT as it is
+            read.
         split: "train" or "test".
         protocol: one of septuplets, which says what is measured.
-        convention: of LQ made here, see `vimeo_tools.downscale`.
+        degradation: of LQ, see `vimeo_tools.DEGRADATIONS`; None for bicubic.
         scale: how many times smaller LQ is; None for that of the LQ frames that are there.
 
     Raises:
@@ -60,7 +59,8 @@ def open_vimeo(
     if not folder.is_dir():
         raise EvaluationError(f"{folder}: there is no such folder")
     gt_names = [GT_FOLDER, _database("gt-all", split)]
-    gt, lq = _first_folder(folder, gt_names), _find_lq(folder, split, scale)
+    made = choose_degradation(degradation or "bicubic")
+    gt, lq = _first_folder(folder, gt_names), _find_lq(folder, split, made, scale)
     if gt is None and protocol.septuplets == _CENTRE.septuplets and lq is not None:
         gt = _first_folder(folder, [_database("gt-centre", split)])
     if gt is None:
@@ -69,20 +69,20 @@ def open_vimeo(
             "or other folders and databases with --gt and --lq"
         )
     clip_list = split_list_path(folder, split)
-    return open_septuplets_at(gt, lq, clip_list, protocol, convention, scale)
+    return open_septuplets_at(gt, lq, clip_list, protocol, degradation, scale)
 
 
-def _find_lq(folder: Path, split: str, scale: int | None) -> Path | None:
-    """The tree of a scale, or of whichever there is; else the database."""
-    found = ((_TREE.fullmatch(path.name), path) for path in sorted(folder.iterdir()))
-    trees = {int(match[1]): path for match, path in found if match}
+def _find_lq(folder: Path, split: str, made: Degradation, scale: int | None) -> Path | None:
+    """The tree of a degradation and a scale, or of whichever scale there is; else the database."""
+    scales = {made.folder(scale): scale for scale in made.scales}
+    trees = {scales[path.name]: path for path in sorted(folder.iterdir()) if path.name in scales}
     if scale is None and len(trees) > 1:
         scale = _USUAL_SCALE if _USUAL_SCALE in trees else None
         if scale is None:
             names = ", ".join(path.name for path in trees.values())
             raise EvaluationError(f"{folder}: holds {names}; say which with --scale")
     tree = next(iter(trees.values()), None) if scale is None else trees.get(scale)
-    return tree or _first_folder(folder, [_database("lq", split)])
+    return tree or _first_folder(folder, [made.database(_database("lq", split))])
 
 
 def _database(content: str, split: str) -> str:
@@ -98,7 +98,7 @@ def open_septuplets_at(
     lq: Path | None,
     clip_list: Path | None,
     protocol: Protocol = _CENTRE,
-    convention: Convention = "double",
+    degradation: str | Degradation | None = None,
     scale: int | None = None,
 ) -> SequenceSet:
     """Septuplets of any folders or databases; see `vimeo_tools.open_sequences`.
@@ -111,7 +111,7 @@ def open_septuplets_at(
         lq,
         clip_list,
         scale=scale,
-        convention=convention if lq is None else None,
+        degradation=degradation,
         gt_numbers=protocol.septuplets,
     )
     index_of = {key: index for index, key in enumerate(source.keys)}
@@ -121,18 +121,18 @@ def open_septuplets_at(
         measured = tuple(number - 1 for number in source.gt_numbers)
         return Sequence(key, _in_memory(clip.lq), _in_memory(clip.gt), measured, protocol)
 
-    return SequenceSet(source.keys, read, _source(gt, lq, convention), protocol)
+    return SequenceSet(source.keys, read, _source(gt, lq, degradation), protocol)
 
 
 def _in_memory(frames: NDArray[np.uint8]) -> ArraySequence:
     return ArraySequence(np.ascontiguousarray(frames.transpose(0, 2, 3, 1)))
 
 
-def _source(gt: Path, lq: Path | None, convention: Convention) -> DataSource:
+def _source(gt: Path, lq: Path | None, degradation: str | Degradation | None) -> DataSource:
     if lq is None:
-        return DataSource(gt.resolve(), None, convention)
-    recorded = (read_record(lq) or {}).get("convention")  # vimeo-prep says how it made the frames
-    return DataSource(gt.resolve(), lq.resolve(), recorded)
+        return DataSource(gt.resolve(), None, choose_degradation(degradation or "bicubic"))
+    recorded = recorded_degradation(lq)  # vimeo-prep says how it made the frames
+    return DataSource(gt.resolve(), lq.resolve(), recorded[0] if recorded else None)
 
 
 def holds_septuplets(folder: Path) -> bool:
@@ -146,7 +146,7 @@ def holds_septuplets(folder: Path) -> bool:
 def open_folders(
     gt: Path,
     lq: Path | None = None,
-    convention: Convention = "double",
+    degradation: str | Degradation | None = None,
     scale: int | None = None,
     protocol: Protocol | None = None,
 ) -> SequenceSet:
@@ -156,7 +156,8 @@ def open_folders(
         gt: true frames.
         lq: the same sequences with frames of the same names, or with x4 behind them; None to make
             LQ from GT as it is read.
-        convention: of LQ made here, see `vimeo_tools.downscale`.
+        degradation: of LQ, see `vimeo_tools.DEGRADATIONS`; None for what is recorded beside ``lq``,
+            or bicubic where LQ is made.
         scale: how many times smaller LQ is; None for that of the LQ frames that are there.
         protocol: which sequences and frames are measured; None for that of a set whose sequences
             are known by name, such as Vid4, else all.
@@ -164,6 +165,7 @@ def open_folders(
     Raises:
         EvaluationError: a folder is missing or empty, the sequences of both differ, or one that
             belongs to the protocol is missing.
+        SettingsError: ``lq`` was made otherwise than is asked for.
     """
     gt_folders = _sequence_folders(gt)
     lq_folders = _sequence_folders(lq) if lq else gt_folders
@@ -181,11 +183,15 @@ def open_folders(
             "must hold the same sequences"
         )
 
+    made = choose_degradation(degradation or "bicubic")
+    if lq is not None:
+        check_made_with(lq, scale, None if degradation is None else made)
+
     def read(key: str) -> Sequence:
         truth = PictureSequence(gt_folders[key])
         if lq is None:
-            made = PictureSequence(gt_folders[key])
-            small: FrameSource = ShrunkSequence(made, scale or _USUAL_SCALE, convention)
+            larger = PictureSequence(gt_folders[key])
+            small: FrameSource = ShrunkSequence(larger, key, scale or made.usual_scale, made)
         else:
             small = PictureSequence(lq_folders[key])
         measured = protocol.measured(len(truth.names))
@@ -195,7 +201,7 @@ def open_folders(
         sequence.check_scale(scale)
         return sequence
 
-    return SequenceSet(keys, read, _source(gt, lq, convention), protocol)
+    return SequenceSet(keys, read, _source(gt, lq, degradation), protocol)
 
 
 def _sequence_folders(folder: Path) -> dict[str, Path]:

@@ -6,14 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from rvrt.errors import EvaluationError
 from rvrt.evaluation.protocol import PROTOCOLS, Protocol
 from rvrt.evaluation.temporal import Region
-from vimeo_tools import downscale
 from vimeo_tools.data.pictures import Frame, FrameSource
-from vimeo_tools.resize.matlab import Convention
+from vimeo_tools.degradations import Degradation
 
 _FRAMES = PROTOCOLS["frames"]
 
@@ -86,12 +83,12 @@ class DataSource:
     Attributes:
         gt: of the true frames.
         lq: of the small ones; None where they are made from GT as it is read.
-        convention: of bicubic that the small ones are made with; None where nobody has noted it.
+        degradation: how the small ones are made; None where nobody has noted it.
     """
 
     gt: Path
     lq: Path | None
-    convention: str | None
+    degradation: Degradation | None
 
     @property
     def folders(self) -> list[Path]:
@@ -101,8 +98,12 @@ class DataSource:
     def to_json(self) -> dict[str, str | None]:
         """As in settings.json and results.json."""
         if self.lq is None:
-            return {"gt": str(self.gt), "lq": f"made from GT, convention {self.convention}"}
-        return {"gt": str(self.gt), "lq": str(self.lq), "lq_convention": self.convention}
+            return {"gt": str(self.gt), "lq": f"made from GT, {self.degradation}"}
+        convention = getattr(self.degradation, "convention", None)
+        made = {"lq_convention": convention}
+        if self.degradation is not None and convention is None:
+            made["lq_degradation"] = str(self.degradation)
+        return {"gt": str(self.gt), "lq": str(self.lq), **made}
 
 
 @dataclass(frozen=True)
@@ -120,26 +121,6 @@ class SequenceSet:
     read: Callable[[str], Sequence]
     source: DataSource
     protocol: Protocol
-
-
-class ShrunkSequence:
-    """LQ frames made from GT as they are read. See FrameSource."""
-
-    def __init__(self, gt: FrameSource, scale: int, convention: Convention) -> None:
-        if gt.height % scale or gt.width % scale:
-            raise EvaluationError(
-                f"GT frames of {gt.width}x{gt.height}: no multiple of {scale}; crop them, or give "
-                "the LQ frames with --lq"
-            )
-        self._gt, self._scale, self._convention = gt, scale, convention
-        self.names = gt.names
-        self.height, self.width = gt.height // scale, gt.width // scale
-        self.identity = [*gt.identity, scale, convention]
-
-    def read(self, start: int, stop: int) -> Frame:
-        """See FrameSource."""
-        frames = self._gt.read(start, stop)
-        return np.stack([downscale(frame, self._scale, self._convention) for frame in frames])
 
 
 class PartOfSequence:

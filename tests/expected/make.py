@@ -1,4 +1,4 @@
-"""Writes the expected values of this folder: `python -m tests.expected.make imresize|networks`."""
+"""Writes the expected values of this folder: `python -m tests.expected.make ... torch`."""
 
 from __future__ import annotations
 
@@ -37,6 +37,17 @@ def make_imresize():
 
     values = {name: call(imresize_oracle, picture()) for name, call in RESIZED.items()}
     np.savez_compressed(FOLDER / "imresize.npz", **values)
+
+
+# --- torch --------------------------------------------------------------------------------------
+
+
+def make_torch():
+    from tests.oracles.makers import MAKERS, textured
+
+    torch = {maker.name: maker.make for maker in MAKERS if maker.name.startswith("torch")}
+    values = {name: make(textured(0)) for name, make in torch.items()}
+    np.savez_compressed(FOLDER / "torch.npz", **values)
 
 
 # --- networks -----------------------------------------------------------------------------------
@@ -128,4 +139,4 @@ def make_networks():
 
 
 if __name__ == "__main__":
-    {"imresize": make_imresize, "networks": make_networks}[sys.argv[1]]()
+    {"imresize": make_imresize, "networks": make_networks, "torch": make_torch}[sys.argv[1]]()

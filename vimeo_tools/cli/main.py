@@ -9,6 +9,7 @@ import click
 
 from vimeo_tools._version import __version__
 from vimeo_tools.cli.data_set import LAYOUT, beside, locate
+from vimeo_tools.cli.detect import detect_command
 from vimeo_tools.cli.options import (
     COMMON,
     CONVENTION,
@@ -175,7 +176,7 @@ def main(
     finish(ctx, summary, settings.output_dir / f"vimeo-prep-failures{part}.txt")
 
 
-for command in (pack_lmdb, verify_command, from_video, synthesize_command):
+for command in (pack_lmdb, verify_command, detect_command, from_video, synthesize_command):
     main.add_command(command)
 
 

@@ -104,6 +104,10 @@ class Degradation(ABC):
         """The usual name of a tree of such frames, as ``BIx4``."""
         return f"{self.tag}x{scale}"
 
+    def database(self, name: str) -> str:
+        """The name of a database of such frames, from that of bicubic ones: BDLR for LR."""
+        return name if self.tag == "BI" else name.replace("_LR", f"_{self.tag}LR")
+
     def parameters(self) -> dict[str, Any]:
         """JSON-like; what may be set."""
         return asdict(self) if is_dataclass(self) else {}

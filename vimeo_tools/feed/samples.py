@@ -258,7 +258,7 @@ def open_sequences(
         lq_source = LqFromGt(gt_source, scale, wanted or "bicubic")
     else:
         lq_source = _open(Path(lq), layout)
-        _check_made_with(Path(lq), scale, wanted)
+        check_made_with(Path(lq), scale, wanted)
     keys = _keys(gt_source, clip_list, split, layout)
     source = SequenceSource(keys, gt_source, lq_source, gt_numbers)
     if scale not in (None, source.scale):
@@ -295,7 +295,7 @@ def _keys(
     return keys
 
 
-def _check_made_with(lq: Path, scale: int | None, wanted: Degradation | None) -> None:
+def check_made_with(lq: Path, scale: int | None, wanted: Degradation | None) -> None:
     """Raise a SettingsError if the record beside ``lq`` contradicts what is wanted."""
     found = recorded_degradation(lq)
     if found is None:

@@ -77,7 +77,7 @@ def database_name(content: Content, split: str, source: Path, layout: Layout = V
         name = f"{layout.title.lower()}_{split}_{kind}{part}.lmdb"
         name = layout.databases.get(f"{_kind_of(content)}/{split}", name)
     made = recorded_degradation(source) if content.low_quality else None
-    return name.replace("_LR", f"_{made[0].tag}LR") if made and made[0].tag != "BI" else name
+    return made[0].database(name) if made else name
 
 
 def _kind_of(content: Content) -> str:

@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from vimeo_tools.data.frames import (
     FrameStore,
@@ -23,10 +22,11 @@ from vimeo_tools.data.lmdb_store import META_INFO_NAME
 from vimeo_tools.data.pictures import Frame
 from vimeo_tools.data.png import FrameSize
 from vimeo_tools.data.septuplets import merge_keys
-from vimeo_tools.degradations import DEGRADATIONS, Bicubic, Degradation, choose_degradation
+from vimeo_tools.degradations import Bicubic, Degradation, choose_degradation
+from vimeo_tools.degradations.detect import detect_degradation
 from vimeo_tools.errors import FrameError, SettingsError
 from vimeo_tools.preparation.verification import Difference, FrameCheck, Verification
-from vimeo_tools.resize.matlab import CONVENTIONS, imresize
+from vimeo_tools.resize.matlab import CONVENTIONS
 from vimeo_tools.running.failures import Failure
 from vimeo_tools.running.jobs import each
 
@@ -95,7 +95,10 @@ def verify(
                 result.failures.append(Failure(f"{lq}/{check.name}", reason))
             if all(difference.samples for difference in check.differences.values()):
                 fits_none.append(check.name)
-    result.maker = _name_maker(gt_source, lq_source, scale, fits_none[:_FRAMES_TO_NAME_A_MAKER])
+    few = fits_none[:_FRAMES_TO_NAME_A_MAKER]
+    result.maker, note = _name_maker(gt_source, lq_source, scale, candidates, few)
+    if note is not None:
+        result.notes.append(note)
     return result
 
 
@@ -264,37 +267,20 @@ def _difference(gt: Frame, lq: Frame, scale: int, made: Degradation) -> Differen
 # --- who else makes LQ frames -------------------------------------------------------------------
 
 
-def _uint8_half_even(gt: Frame, scale: int) -> Frame:
-    rows, columns = (-(-n // scale) for n in gt.shape[:2])
-    first = np.clip(np.rint(imresize(gt.astype(np.float64), (rows, gt.shape[1]))), 0, 255)
-    second: Frame = np.clip(np.rint(imresize(first, (rows, columns))), 0, 255).astype(np.uint8)
-    return second
-
-
-def _uint8_replicate(gt: Frame, scale: int) -> Frame:
-    return imresize(gt, 1 / scale, border="replicate")
-
-
-def _pillow_bicubic(gt: Frame, scale: int) -> Frame:
-    size = -(-gt.shape[1] // scale), -(-gt.shape[0] // scale)
-    return np.asarray(Image.fromarray(gt).resize(size, Image.Resampling.BICUBIC))
-
-
-_OTHER_MAKERS: dict[str, Callable[[Frame, int], Frame]] = {
-    "uint8 with halves rounded to even (mindediting's script)": _uint8_half_even,
-    "uint8 with a replicated border (old releases of MATLAB)": _uint8_replicate,
-    "Pillow's bicubic": _pillow_bicubic,
-}
-
-
 def _name_maker(
-    gt_source: FrameStore, lq_source: FrameStore, scale: int, names: Sequence[str]
-) -> str | None:
-    """Which known maker gives all these frames exactly."""
-    pairs = [(gt_source.frame(name), lq_source.frame(name)) for name in names]
-    makers = [made for made in DEGRADATIONS.values() if scale in made.scales]
-    ours = {str(made): made.apply for made in makers}
-    for maker, make in {**_OTHER_MAKERS, **ours}.items():
-        if pairs and all(np.array_equal(make(gt, scale), lq) for gt, lq in pairs):
-            return maker
-    return None
+    gt_source: FrameStore,
+    lq_source: FrameStore,
+    scale: int,
+    candidates: Mapping[str, Degradation],
+    names: Sequence[str],
+) -> tuple[str | None, str | None]:
+    """Who made these frames, which fit no candidate, and what to note where nobody is known."""
+    if not names or scale == 1:
+        return None, None
+    gts, lqs = ([source.frame(name) for name in names] for source in (gt_source, lq_source))
+    found = detect_degradation(gts, lqs, scale)
+    if not found.known:
+        return None, f"frames that fit none are {found.sentence()}"
+    if found.channels != "BGR" and found.degradation in candidates.values():
+        return None, None  # a few samples or frames are wrong
+    return found.sentence().removeprefix("made with "), None

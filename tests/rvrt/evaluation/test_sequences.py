@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -10,8 +12,9 @@ from rvrt.evaluation.opening import (
 )
 from rvrt.evaluation.protocol import PROTOCOLS
 from rvrt.restoration.media import save_picture
-from vimeo_tools import downscale
+from vimeo_tools import DEGRADATIONS, degrade, downscale
 from vimeo_tools.data.png import decode_png
+from vimeo_tools.degradations import Bicubic
 from vimeo_tools.errors import SettingsError
 
 
@@ -40,7 +43,7 @@ def test_trees_and_databases_give_the_same(septuplets, vimeo_prep):
     assert vimeo_prep("--generate-lq", "--output-dir", "BIx4", cwd=septuplets).returncode == 0
     trees = open_vimeo(septuplets, "train")
     assert trees.source.lq == septuplets / "BIx4"
-    assert trees.source.convention == "double"
+    assert trees.source.degradation == Bicubic()
     from_trees = trees.read("00001/0001")
     content = ("--content", "gt-centre", "--content", "lq")
     assert vimeo_prep("pack-lmdb", *content, cwd=septuplets).returncode == 0
@@ -146,3 +149,51 @@ def test_folders_of_another_scale(tmp_path):
     np.testing.assert_array_equal(pairs.read("gt").gt.read(0, 2), gt)
     with pytest.raises(EvaluationError, match="GT is 2 times as large as LQ, asked for is scale 4"):
         open_folders(tmp_path / "gt", tmp_path / "lq", scale=4).read("gt")
+
+
+def test_blur_down_made_as_read_from_a_tree_and_from_a_database(septuplets, vimeo_prep):
+    made = open_vimeo(septuplets, "train", degradation="bd")
+    assert made.source.lq is None
+    assert made.source.to_json()["lq"] == "made from GT, bd"
+    own = open_vimeo(septuplets, "train", degradation="bd (sigma 1)").read("00001/0001").lq
+    options = ("--generate-lq", "--degradation", "bd")
+    assert vimeo_prep(*options, cwd=septuplets).returncode == 0
+    tree = open_vimeo(septuplets, "train", degradation="bd")
+    assert tree.source.to_json()["lq_degradation"] == "bd"
+    assert tree.source.lq == septuplets / "BDx4"
+    stored = tree.read("00001/0001").lq
+    np.testing.assert_array_equal(stored.read(0, 7), made.read("00001/0001").lq.read(0, 7))
+    assert open_vimeo(septuplets, "train").source.lq is None  # bicubic is not what is there
+    options = ("pack-lmdb", "--content", "lq", "--lq-root", "BDx4")
+    assert vimeo_prep(*options, cwd=septuplets).returncode == 0
+    with pytest.raises(SettingsError, match="was made with bd, scale 4; asked for is convention"):
+        gt, lq = septuplets / "sequences", septuplets / "BDx4"
+        open_septuplets_at(gt, lq, None, degradation="bicubic")
+    (septuplets / "BDx4").rename(septuplets / "elsewhere")
+    packed = open_vimeo(septuplets, "train", degradation="bd")
+    assert packed.source.lq.name == "vimeo90k_train_BDLR7frames.lmdb"
+    frames = packed.read("00001/0001").lq.read(0, 7)
+    np.testing.assert_array_equal(frames, stored.read(0, 7))
+    truth = np.stack([picture(septuplets, "00001/0001", number) for number in range(1, 8)])
+    np.testing.assert_array_equal(frames, degrade(truth, "bd"))
+    assert not np.array_equal(own.read(0, 7), frames)
+
+
+def test_folders_whose_record_contradicts(tmp_path):
+    gt = write_frames(tmp_path / "gt", ["0", "1"], (16, 24))
+    made = open_folders(tmp_path / "gt", degradation="bd").read("gt")
+    np.testing.assert_array_equal(made.lq.read(0, 2), degrade(gt, "bd"))
+    noisy = open_folders(tmp_path / "gt", degradation="noise", protocol=PROTOCOLS["deblur"]).read(
+        "gt"
+    )
+    assert noisy.scale == 1 and not np.array_equal(noisy.lq.read(0, 2), gt)
+    np.testing.assert_array_equal(noisy.lq.read(1, 2), noisy.lq.read(0, 2)[1:])
+    write_frames(tmp_path / "lq", ["0", "1"], (4, 6))
+    record = {"degradation": "bd-duf", "scale": 4}
+    (tmp_path / "lq" / "vimeo-prep.json").write_text(json.dumps(record))
+    both = (tmp_path / "gt", tmp_path / "lq")
+    assert open_folders(*both).source.degradation == DEGRADATIONS["bd-duf"]
+    with pytest.raises(SettingsError, match="was made with bd-duf, scale 4; asked for is bd"):
+        open_folders(*both, degradation="bd")
+    with pytest.raises(SettingsError, match="scale 4; asked for is bd-duf, scale 2"):
+        open_folders(*both, scale=2)

@@ -8,6 +8,7 @@ from rvrt.evaluation.protocol import PROTOCOLS
 from rvrt.evaluation.results import PerFrame, SequenceRecord
 from rvrt.evaluation.sequences import DataSource
 from rvrt.evaluation.summary import Facts, NetworkRun, Results, Settings, Weights, summarise
+from vimeo_tools.degradations import Bicubic
 
 FACTS = Facts(
     title="rvrt on vimeo_septuplet test",
@@ -70,14 +71,14 @@ def test_the_form_of_the_file():
 
 
 def test_settings_say_what_a_measurement_depends_on():
-    made = DataSource(Path("/data/gt"), None, "uint8")
+    made = DataSource(Path("/data/gt"), None, Bicubic("uint8"))
     baseline = Settings(made, "vimeo-all", True, None)
     assert baseline.to_json() == {
         "gt": "/data/gt", "lq": "made from GT, convention uint8", "protocol": "vimeo-all",
         "save_images": True,
     }  # fmt: skip
     run = NetworkRun("0f", "GPU", "float16", 64, 30, "authors")
-    stored = DataSource(Path("/data/gt"), Path("/data/BIx4"), "double")
+    stored = DataSource(Path("/data/gt"), Path("/data/BIx4"), Bicubic())
     settings = Settings(stored, "duf", False, run, ("dpsnr_y", "tof")).to_json()
     assert settings["lq_convention"] == "double" and settings["padding"] == "authors"
     assert (settings["metrics"], settings["tiling"]) == ("dpsnr_y, tof", "blended")
