@@ -21,9 +21,36 @@ from vimeo_tools.preparation.video import CutSettings, cut_videos
 
 @click.command("from-video")
 @click.argument("videos", type=FILE, nargs=-1, required=True)
-@click.option("--output-dir", type=FOLDER, default=Path("vimeo_septuplet"), show_default=True)
 @click.option(
-    "--size", type=parse_size, metavar="WIDTHxHEIGHT", default=CutSettings.size, show_default=True
+    "--output-dir", type=FOLDER, help="[default: vimeo_septuplet, of long sequences REDS]"
+)
+@click.option(
+    "--layout",
+    type=click.Choice(["vimeo90k", "reds"]),
+    default="vimeo90k",
+    show_default=True,
+    help="vimeo90k: septuplets; reds: long sequences.",
+)
+@click.option("--add", is_flag=True, help="Behind the videos that the folder was cut from before.")
+@click.option(
+    "--size",
+    type=parse_size,
+    metavar="WIDTHxHEIGHT",
+    help="[default: 448x256; of long sequences the video's, cropped to multiples of 8]",
+)
+@click.option(
+    "--frames",
+    type=click.IntRange(2, 1_000_000),
+    default=CutSettings.frames,
+    show_default=True,
+    help="Of a long sequence, at most.",
+)
+@click.option(
+    "--least",
+    type=click.IntRange(2, 1_000_000),
+    default=CutSettings.least,
+    show_default=True,
+    help="Frames of a long sequence, at least.",
 )
 @click.option(
     "--stride",
@@ -56,14 +83,24 @@ from vimeo_tools.preparation.video import CutSettings, cut_videos
 @add_options(*COMMON)
 @click.pass_context
 def from_video(
-    ctx: click.Context, /, videos: Sequence[Path], output_dir: Path, workers: int, **options: Any
+    ctx: click.Context,
+    /,
+    videos: Sequence[Path],
+    output_dir: Path | None,
+    add: bool,
+    workers: int,
+    **options: Any,
 ) -> None:
-    """Cut videos into septuplets in the official layout, with train and test lists.
+    """Cut videos into septuplets, or into long sequences, with train and test lists.
 
     \b
         vimeo-prep from-video holiday.mp4 bikes.mp4 --output-dir my_septuplets
 
-    No septuplet crosses a scene cut. Pictures are scaled down to cover the size, then cropped.
+        vimeo-prep from-video --layout reds --frames 60 holiday.mp4
+
+    No clip crosses a scene cut. Pictures are scaled down to cover the size, then cropped.
     """
-    summary = cut_videos(videos, output_dir, CutSettings(**options), threads=workers)
+    settings = CutSettings(**options)
+    output_dir = output_dir or Path("REDS" if settings.is_long else "vimeo_septuplet")
+    summary = cut_videos(videos, output_dir, settings, add=add, threads=workers)
     finish(ctx, summary, output_dir / "vimeo-prep-failures.txt")

@@ -125,3 +125,53 @@ def test_settings_and_missing_library(two_scenes, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(VideoError, match=r"pip install 'vimeo-tools\[video\]'"):
         cut_videos([two_scenes], tmp_path / "out", CutSettings())
+
+
+def test_long_sequences_keep_to_their_scenes(two_scenes, tmp_path):
+    root = tmp_path / "REDS"
+    settings = CutSettings(layout="reds", frames=10, least=6, test_fraction=0.4)
+    summary = cut_videos([two_scenes], root, settings)
+    # Of 17 frames 10 and 7, of 16 frames 10 and 6.
+    assert (summary.clips, summary.done, summary.failures) == (4, 33, [])
+    names = {clip.name: len(list(clip.iterdir())) for clip in (root / "train_sharp").iterdir()}
+    assert names == {"000": 10, "001": 7, "002": 10, "003": 6}
+    frames = sorted((root / "train_sharp" / "001").iterdir())
+    assert [path.name for path in frames[:2]] == ["00000000.png", "00000001.png"]
+    pictures = [decode_png(path.read_bytes()) for path in frames]
+    assert levels_of(pictures) == list(range(20, 27))
+    assert pictures[0].shape == (64, 96, 3)
+    assert (root / "train.txt").read_text() == "000\n001\n"
+    assert (root / "test.txt").read_text() == "002\n003\n"
+    short = CutSettings(layout="reds", frames=10, least=8)
+    assert cut_videos([two_scenes], tmp_path / "other", short).clips == 2
+    with pytest.raises(SettingsError, match="sequences of 30 to 20 frames"):
+        CutSettings(layout="reds", frames=20)
+
+
+@pytest.mark.parametrize("layout", ["vimeo90k", "reds"])
+def test_a_video_is_added_and_what_is_there_stays(two_scenes, tmp_path, layout):
+    other = tmp_path / "other.mkv"
+    write_video(other, range(100, 121))
+    settings = CutSettings(SMALL, layout=layout, frames=10, least=6, test_fraction=0.3)
+    together, one_by_one = tmp_path / "together", tmp_path / "one by one"
+    cut_videos([two_scenes, other], together, settings)
+    cut_videos([two_scenes], one_by_one, settings)
+    before = {p: p.stat().st_mtime_ns for p in one_by_one.rglob("*.png")}
+    summary = cut_videos([other], one_by_one, settings, add=True)
+    assert summary.skipped == 0
+    assert tree_bytes(one_by_one) == tree_bytes(together)
+    assert all(path.stat().st_mtime_ns == time for path, time in before.items())
+    again = cut_videos([other], one_by_one, settings, add=True)
+    assert (again.done, tree_bytes(one_by_one)) == (0, tree_bytes(together))
+    assert cut_videos([two_scenes, other], one_by_one, settings).done == 0
+    with pytest.raises(OutputError, match="cut_from"):
+        cut_videos([other], one_by_one, settings)
+
+
+def test_a_video_that_was_begun_must_be_named_again(two_scenes, tmp_path):
+    settings = CutSettings(SMALL, layout="reds", frames=10, least=6)
+    cut_videos([two_scenes], tmp_path / "out", settings)
+    record = (tmp_path / "out" / "vimeo-prep.json").read_text()
+    (tmp_path / "out" / "vimeo-prep.json").write_text(record.replace("\n    4\n", "\n    null\n"))
+    with pytest.raises(SettingsError, match=r"scenes.mkv \(.* was begun and is not whole"):
+        cut_videos([], tmp_path / "out", settings, add=True)
