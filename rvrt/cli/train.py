@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -55,6 +56,11 @@ _SAME_WISH_SECONDS = 2.0
 )
 @DEVICE
 @click.option(
+    "--check",
+    is_flag=True,
+    help="Try data, memory, gradients and time of this training, write nothing, and end.",
+)
+@click.option(
     "--print-config", is_flag=True, help="Show the effective config as YAML, explained, and end."
 )
 @PLUGIN
@@ -70,6 +76,7 @@ def main(
     resume_from: Path | None,
     stop_after: float | None,
     target_device: str,
+    check: bool,
     print_config: bool,
 ) -> None:
     """Train RVRT or RVRT Light on Vimeo90K, or on septuplets of your own.
@@ -93,6 +100,8 @@ def main(
         if print_config:
             click.echo(explained_yaml(config), nl=False)
             return
+        if check:
+            sys.exit(_check(config, output, target_device))
         if output is None:
             raise SettingsError("--output is missing: the folder that the run is written into")
 
@@ -124,6 +133,18 @@ def _train(
     for line in departures(config):
         say(f"not as published: {line}")
     return trainer.fit(stop)
+
+
+def _check(config: TrainConfig, output: Path | None, target: str) -> int:
+    """One line a finding; the exit code."""
+    from rvrt.training.check import WARNING, WRONG, check_training
+
+    counts = Counter[str]()
+    for finding in check_training(config, output, target):
+        counts[finding.verdict] += 1
+        click.echo(f"{finding.verdict:8} {finding.subject:10} {finding.text}")
+    click.echo(f"{counts[WRONG]} wrong, {counts[WARNING]} warnings; nothing was written")
+    return int(counts[WRONG] > 0)
 
 
 class _Signals:

@@ -1,21 +1,53 @@
-"""What a training begins with: given weights, or the state of another run."""
+"""What a training begins with: its network and step; given weights, or the state of another run."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
+import mindspore as ms
 from mindspore import nn
 
 from rvrt.config.loading import flat, to_yaml
 from rvrt.config.plain_yaml import parse_yaml
 from rvrt.config.training import MAY_CHANGE, TrainConfig
 from rvrt.errors import CheckpointError
+from rvrt.models import build_network
+from rvrt.runtime import device
+from rvrt.runtime.world import World
+from rvrt.training.losses import Loss
+from rvrt.training.optimiser import Optimiser
 from rvrt.training.state import CHECKPOINTS, Checkpoints, TrainState, read_state
+from rvrt.training.step import TrainStep
 from rvrt.weights.checkpoint import load_arrays, load_spynet, read_arrays
+
+__all__ = ["build", "load_weights", "state_of_another", "training_step"]
 
 Say = Callable[[str], None]
 _ITS_OWN = ("start.", "preset")  # of a run; nothing that the next steps depend on
+
+
+def build(config: TrainConfig, target: str) -> tuple[nn.Cell, nn.Cell | None]:
+    """The network as `target` trains it, with fresh weights, and one more for their average."""
+    ms.set_seed(config.train.seed)
+    how = device.execution(target, dtype=config.train.precision, training=True)
+    how = dataclasses.replace(how, recompute=config.train.recompute)
+    if config.train.compile_blocks is not None:
+        how = dataclasses.replace(how, compile_blocks=config.train.compile_blocks)
+    network = build_network(config.model, how)
+    network.set_train(True)
+    return network, build_network(config.model, how) if config.train.ema else None
+
+
+def training_step(
+    config: TrainConfig, network: nn.Cell, average: nn.Cell | None, loss: Loss, world: World
+) -> tuple[Optimiser, TrainStep]:
+    """What changes a network's weights, and one step of it."""
+    how = dataclasses.replace(config.optimiser, spynet_freeze_steps=config.frozen_steps)
+    optimiser = Optimiser(network, how, config.train.steps, config.model.flow_prefix)
+    step = TrainStep(network, loss, optimiser, config.train, average, world.average)
+    return optimiser, step
 
 
 def load_weights(network: nn.Cell, config: TrainConfig, say: Say) -> None:

@@ -18,8 +18,6 @@ from mindspore import Tensor, nn
 from rvrt.config.loading import to_yaml
 from rvrt.config.training import TrainConfig
 from rvrt.errors import TrainingError
-from rvrt.models import build_network
-from rvrt.runtime import device
 from rvrt.runtime.world import World
 from rvrt.training.data import (
     batches,
@@ -34,12 +32,12 @@ from rvrt.training.data import (
 from rvrt.training.guards import Guards, Trouble
 from rvrt.training.journal import Journal, write_curves
 from rvrt.training.losses import loss_named
-from rvrt.training.optimiser import RULE, Optimiser
+from rvrt.training.optimiser import RULE
 from rvrt.training.progress import Progress
 from rvrt.training.run_folder import claimed
-from rvrt.training.start import load_weights, state_of_another
+from rvrt.training.start import build, load_weights, state_of_another, training_step
 from rvrt.training.state import CHECKPOINTS, Checkpoints, TrainState
-from rvrt.training.step import StepResult, TrainStep
+from rvrt.training.step import StepResult
 from rvrt.training.validation import ValidationClip, ValidationResult, validate
 from rvrt.weights.checkpoint import save_network
 
@@ -101,14 +99,7 @@ class Trainer:
         self._clips = self._validated() if world.is_main else []
         self._marks = marks_of(self._source)
         self._loss = loss_named(config.train.loss)
-        ms.set_seed(config.train.seed)
-        how = device.execution(target, dtype=config.train.precision, training=True)
-        how = dataclasses.replace(how, recompute=config.train.recompute)
-        if config.train.compile_blocks is not None:
-            how = dataclasses.replace(how, compile_blocks=config.train.compile_blocks)
-        self._network = build_network(config.model, how)
-        self._network.set_train(True)
-        self._average = build_network(config.model, how) if config.train.ema else None
+        self._network, self._average = build(config, target)
         self._checkpoints = Checkpoints(folder / CHECKPOINTS, config.checkpoints.keep)
         self._guards = Guards(config.guards, config.train.max_bad_steps)
         self._best: dict[str, float] = {}
@@ -254,7 +245,9 @@ class Trainer:
         other = self._config.start.resume_from if state is None else None
         if state is None and other is None:
             load_weights(self._network, self._config, self._say)
-        self._step = self._make_step()
+        self._optimiser, self._step = training_step(
+            self._config, self._network, self._average, self._loss, self._world
+        )
         if other is not None:
             state = state_of_another(Path(other), self._config, self._say)
             self._restore(state)
@@ -275,14 +268,6 @@ class Trainer:
         if self._world.is_main:
             self._world.any(False)
         return state
-
-    def _make_step(self) -> TrainStep:
-        config, network = self._config, self._network
-        how = dataclasses.replace(config.optimiser, spynet_freeze_steps=config.frozen_steps)
-        self._optimiser = Optimiser(network, how, config.train.steps, config.model.flow_prefix)
-        return TrainStep(
-            network, self._loss, self._optimiser, config.train, self._average, self._world.average
-        )
 
     def _resume(self, state: TrainState) -> None:
         steps = self._config.train.steps
