@@ -29,11 +29,12 @@ from rvrt.training.losses import loss_named
 from rvrt.training.start import build, load_weights, training_step
 from vimeo_tools.errors import VimeoToolsError
 from vimeo_tools.feed.dataset import SequenceSource
+from vimeo_tools.feed.augment import Window
 
 OK, WARNING, WRONG = "ok", "warning", "wrong"
 _STEPS, _LEAST, _SECONDS = 20, 3, 90.0  # steps on one batch, and when they are enough
 _BATCHES = 4  # that the data are timed with
-_CLIPS = 4  # of which LQ is made again
+_CLIPS, _FRAMES = 4, 7  # of which LQ is made again
 _NAMED = 3
 _HOURS_SHOWN = 72
 _MOMENT = "/moment1."
@@ -101,8 +102,8 @@ def check_training(config: TrainConfig, folder: Path | None, target: str) -> Ite
     yield Finding(
         OK,
         "data",
-        f"{len(source):,} clips to train on, {len(tested):,} to validate on; GT {source.gt_size}, "
-        f"LQ {source.lq_size}",
+        f"{len(source):,} clips to train on, {len(tested or ()):,} to validate on; "
+        f"GT {source.gt_size}, LQ {source.lq_size}",
     )
     yield _lists(config, source, tested)
     yield _lq(config, source)
@@ -132,7 +133,8 @@ def _lq(config: TrainConfig, source: SequenceSource) -> Finding:
     try:
         made = open_clips(dataclasses.replace(data, lq=None), "train", config.model)
         for index in np.unique(np.linspace(0, len(source) - 1, _CLIPS).astype(int)):
-            stored, again = source[int(index)].lq, made[int(index)].lq
+            window = Window(0, min(source.lengths[index], _FRAMES))
+            stored, again = (one.read(int(index), window=window).lq for one in (source, made))
             differing += int((stored != again).sum())
             samples += stored.size
     except VimeoToolsError as error:
