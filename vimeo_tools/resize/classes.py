@@ -18,6 +18,7 @@ UInt8Array = npt.NDArray[np.uint8]
 CLASSES = ("bool", "uint8", "int8", "uint16", "int16", "int32", "float32", "float64")
 CONVERTED = ("uint8", "uint16", "float32", "float64")
 _CACHED_SAMPLES = 1 << 15
+_FITS_INT32 = 2.0**61  # a sum of squares
 _UNIT_KINDS = {"uint8": "unit8", "uint16": "unit16"}
 
 
@@ -67,11 +68,15 @@ def _unit_to_levels(array: Array) -> UInt8Array:
     levels = np.empty(array.shape, np.uint8)
     source, target = array.reshape(-1), levels.reshape(-1)
     for start in range(0, len(source), _CACHED_SAMPLES):
-        piece = np.fmax(source[start : start + _CACHED_SAMPLES], 0, dtype=np.float64)  # NaN is 0
-        np.minimum(piece, 1, out=piece)
-        piece *= 255
+        with np.errstate(over="ignore"):
+            piece = np.multiply(source[start : start + _CACHED_SAMPLES], 255, dtype=np.float64)
         piece += 0.5
-        target[start : start + _CACHED_SAMPLES] = piece
+        # Integers are clipped in a fraction of the time of floats. False for NaN too.
+        if np.dot(piece, piece) < _FITS_INT32:
+            rounded = np.clip(piece.astype(np.int32), 0, 255)
+        else:
+            rounded = np.minimum(np.fmax(piece, 0), 255)  # NaN is 0
+        target[start : start + _CACHED_SAMPLES] = rounded
     return levels
 
 

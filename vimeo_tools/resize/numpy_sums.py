@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 
 from vimeo_tools.resize.bands import BandedSums, banded_sums, resize_unsigned, round_sums
 from vimeo_tools.resize.classes import (
@@ -18,14 +17,11 @@ from vimeo_tools.resize.classes import (
     im2uint8,
     to_class,
 )
-from vimeo_tools.resize.contributions import BICUBIC, Contributions, Options, contributions
+from vimeo_tools.resize.contributions import BICUBIC, Options
 from vimeo_tools.resize.halves import settle_halves
+from vimeo_tools.resize.ordered import ordered_sum
 from vimeo_tools.resize.products import exact_dtype, exact_stencil, shrink_columns, shrink_rows
 
-# The ordered sum works on strips of about this many samples, which stay in the cache, but not on
-# narrower ones than this.
-_CACHED_SAMPLES = 8192
-_LEAST_WIDTH = 32
 # Sums in float64 of two axes are within 1e-9 of each other in any order and unit, for any number of
 # taps that a picture can need: what is nearer to a half is settled by the sum in MATLAB's order.
 _HALF = 1e-6
@@ -45,40 +41,7 @@ def resize_axis(frame: Array, axis: int, out_length: int, scale: float, options:
         banded = resize_unsigned(frame, axis, out_length, scale, options)
         if banded is not None:
             return banded
-    plan = contributions(in_length, out_length, scale, *options)
-    return to_class(_ordered_sum(frame, axis, plan), frame.dtype)
-
-
-def _ordered_sum(frame: Array, axis: int, plan: Contributions) -> npt.NDArray[np.float64]:
-    """One axis of (H, W, C) in float64, the taps one after the other: the order counts."""
-    height, width, channels = frame.shape
-    out_length = len(plan.weights)
-    fitting = max(_CACHED_SAMPLES // out_length, _LEAST_WIDTH)
-    if axis == 0:
-        samples = frame.reshape(height, width * channels)
-        out = np.empty((out_length, width * channels))
-        for start in range(0, width * channels, fitting):
-            piece = slice(start, start + fitting)
-            out[:, piece] = _sum_taps(samples[:, piece], plan)
-        return out.reshape(out_length, width, channels)
-    out = np.empty((height, out_length, channels))
-    rows = max(fitting // channels, 1)
-    for start in range(0, height, rows):
-        strip = frame[start : start + rows].swapaxes(0, 1)
-        summed = _sum_taps(strip.reshape(width, -1), plan)
-        out[start : start + rows] = summed.reshape(out_length, -1, channels).swapaxes(0, 1)
-    return out
-
-
-def _sum_taps(samples: Array, plan: Contributions) -> npt.NDArray[np.float64]:
-    """(in, L) -> (out, L)."""
-    samples = np.ascontiguousarray(samples, np.float64)
-    total = np.zeros((len(plan.weights), samples.shape[1]))
-    for weight, index in zip(plan.weights.T, plan.indices.T, strict=True):
-        tap = samples[index]
-        tap *= weight[:, None]
-        total += tap
-    return total
+    return to_class(ordered_sum(frame, axis, out_length, scale, options), frame.dtype)
 
 
 def downscale_double(frame: Array, scale: float, size: tuple[int, int]) -> Array:

@@ -246,8 +246,21 @@ def test_class_conversions():
     assert (im2uint8(im2double(levels)) == levels).all()
     assert im2double(np.array([65535], np.uint16)) == 1
     assert im2uint8(np.array([0, 128, 129, 65535], np.uint16)).tolist() == [0, 0, 1, 255]
-    floats = np.array([-1, 0.5 / 255, 0.499 / 255, 2, np.nan, np.inf])
-    assert im2uint8(floats).tolist() == [0, 1, 0, 255, 0, 255]
+    floats = np.array([-1, 0.5 / 255, 0.499 / 255, 2])
+    odd = np.array([np.nan, np.inf, -np.inf, 1e308, -1e308, 1e12])
+    assert im2uint8(floats).tolist() == [0, 1, 0, 255]
+    assert im2uint8(np.concatenate([floats, odd])).tolist() == [
+        0,
+        1,
+        0,
+        255,
+        0,
+        255,
+        0,
+        255,
+        0,
+        255,
+    ]
 
 
 # --- bad input ----------------------------------------------------------------------------------
