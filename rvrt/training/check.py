@@ -29,7 +29,7 @@ from rvrt.training.losses import loss_named
 from rvrt.training.start import build, load_weights, training_step
 from vimeo_tools.errors import VimeoToolsError
 from vimeo_tools.feed.dataset import SequenceSource
-from vimeo_tools.feed.augment import Window
+from vimeo_tools.feed.windows import Window
 
 OK, WARNING, WRONG = "ok", "warning", "wrong"
 _STEPS, _LEAST, _SECONDS = 20, 3, 90.0  # steps on one batch, and when they are enough
