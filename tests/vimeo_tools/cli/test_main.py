@@ -36,7 +36,7 @@ def test_the_command_of_the_readme(vimeo_prep, septuplets):
     done = vimeo_prep("--generate-lq", "--output-dir", "BIx4", cwd=septuplets)
     assert done.returncode == 0
     assert "3 clips, 21 frames" in done.stdout
-    assert "0 skipped, 0 failed" in done.stdout
+    assert "0 skipped, 0 failed\n  pictures decoded by " in done.stdout
     assert done.stderr == ""  # no progress bar where there is no terminal
     assert sorted(path.name for path in (septuplets / "BIx4").iterdir()) == [
         "00001",

@@ -9,6 +9,11 @@ def test_the_command_says_which_is_used(vimeo_prep, monkeypatch):
     found = vimeo_prep("--version").stdout
     assert "resize: numpy; pictures: decoded by Pillow " in found
     assert "encoded by Pillow " in found
+    monkeypatch.setenv("VIMEO_TOOLS_CODEC", "gif")
+    refused = vimeo_prep("--version")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "VIMEO_TOOLS_CODEC=gif: allowed are isal, zlib, pillow" in refused.stderr
+    monkeypatch.delenv("VIMEO_TOOLS_CODEC")
     monkeypatch.setenv("VIMEO_TOOLS_BACKEND", "fortran")
     refused = vimeo_prep("--version")
     assert refused.returncode == 1

@@ -115,6 +115,16 @@ def test_damaged_picture_data_are_refused(codec):
             decode_png(of_stream(stream), None, codec.decode)
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 8 * len(of_stream(zlib.compress(ROWS))) - 1))
+def test_all_refuse_any_flipped_bit(bit):
+    damaged = bytearray(of_stream(zlib.compress(ROWS)))
+    damaged[bit // 8] ^= 1 << bit % 8
+    for codec in CAN:
+        with pytest.raises(FrameError):
+            decode_png(bytes(damaged), None, codec.decode)
+
+
 def test_memory_is_not_taken_for_what_is_too_much():
     """80 MB of rows that no picture has, in 80 KB; what comes before them is read."""
     data = of_stream(zlib.compress(ROWS + bytes(80_000_000)))
