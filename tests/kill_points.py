@@ -95,7 +95,7 @@ def _video() -> None:
 
 
 def _frames() -> None:
-    from rvrt.restoration.media import save_picture
+    from rvrt.restoration.pictures import save_picture
 
     rng = np.random.default_rng(0)
     for index in range(3):
@@ -105,6 +105,8 @@ def _frames() -> None:
 
 class _Enlarge:
     """Takes the place of rvrt.Restorer: enlarges by repeating pixels, and loads no MindSpore."""
+
+    scale = 4
 
     def plan(self, source: FrameSource) -> TilePlan:
         return TilePlan([(0, len(source.names))], [(0, source.height)], [(0, source.width)])

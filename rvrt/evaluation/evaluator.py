@@ -32,7 +32,7 @@ from rvrt.evaluation.sequences import Sequence, SequenceSet
 from rvrt.evaluation.slices import Slices
 from rvrt.evaluation.summary import Facts, Results, Settings, summarise
 from rvrt.restoration.frames import to_uint8
-from rvrt.restoration.media import save_picture
+from rvrt.restoration.pictures import save_picture
 from rvrt.restoration.tiling import Picture
 from vimeo_tools import imresize
 from vimeo_tools.data.pictures import Frame

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from rvrt.config.network import NetworkConfig
 from rvrt.errors import RestoreError
 from rvrt.restoration.tiling import TIME_STEP, Picture
-from vimeo_tools.data.pictures import Frame, FrameSource
+from vimeo_tools.data.colours import to_levels
+from vimeo_tools.data.pictures import AnyFrame, DeepSource, Frame
+from vimeo_tools.resize.matlab import imresize
 
 # Sides grow to multiples of the attention's window by flipping: without that the network fills its
 # windows up with zeros, which shows at borders (docs/weights.md). "authors": no more than that, as
@@ -30,7 +32,7 @@ class PaddedSequence:
         width: columns with the added ones.
     """
 
-    def __init__(self, source: FrameSource, config: NetworkConfig, padding: Padding) -> None:
+    def __init__(self, source: DeepSource, config: NetworkConfig, padding: Padding) -> None:
         self._source = source
         count, sides = len(source.names), (source.height, source.width)
         step, *windows = config.multiples
@@ -46,12 +48,12 @@ class PaddedSequence:
         )
 
     def read(self, start: int, stop: int) -> Picture:
-        """(stop - start, 3, height, width) float32 in 0..1; see FrameSource."""
+        """(stop - start, 3, height, width) float32 in 0..1; see DeepSource."""
         times = self._times[start:stop]
         first = int(times.min())
         frames = self._source.read(first, int(times.max()) + 1)[times - first]
         clip: Picture = frames[:, self._rows[:, None], self._columns].transpose(0, 3, 1, 2)
-        return np.ascontiguousarray(clip, np.float32) / np.float32(255)
+        return np.ascontiguousarray(clip, np.float32) / np.float32(np.iinfo(frames.dtype).max)
 
 
 def _multiple(number: int, step: int) -> int:
@@ -96,10 +98,35 @@ def to_uint8(picture: Picture) -> Frame:
     Raises:
         RestoreError: the picture holds NaN or infinity, which no uint8 stands for.
     """
+    return _rounded(picture, 8).astype(np.uint8, copy=False)
+
+
+def finished(picture: Picture, factor: float, bits: int) -> AnyFrame:
+    """A restored picture as it is stored.
+
+    Args:
+        picture: (3, H, W) float32, 0..1 but neither clamped nor rounded.
+        factor: by which it is scaled down, by MATLAB's bicubic imresize of the clamped picture; 1
+            for not at all.
+        bits: 8 or 16.
+
+    Returns:
+        (factor * H, factor * W, 3) uint8 or uint16, rounded to nearest.
+
+    Raises:
+        RestoreError: the picture holds NaN or infinity.
+    """
+    if factor != 1 and np.isfinite(picture).all():
+        clamped = np.clip(picture, 0, 1).transpose(1, 2, 0)
+        picture = imresize(np.ascontiguousarray(clamped), factor).transpose(2, 0, 1)
+    return _rounded(picture, bits)
+
+
+def _rounded(picture: Picture, bits: int) -> AnyFrame:
     if not np.isfinite(picture).all():
         raise RestoreError(
-            "a restored picture holds NaN or infinity, which no uint8 stands for; weights of "
+            "a restored picture holds NaN or infinity, which no picture stands for; weights of "
             "another network or half precision are the usual reasons"
         )
-    levels = np.rint(np.clip(picture, 0, 1) * picture.dtype.type(255))
-    return np.ascontiguousarray(levels.transpose(1, 2, 0), np.uint8)
+    levels = np.clip(picture, 0, 1) * picture.dtype.type(2**bits - 1)
+    return np.ascontiguousarray(to_levels(levels, bits).transpose(1, 2, 0))

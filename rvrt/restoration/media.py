@@ -1,36 +1,39 @@
-"""Restored frames written: single pictures, and H.264 with the sound of another file."""
+"""Videos out: pictures encoded, with times, colours, sound and subtitles of their source."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import io
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
+import numpy as np
 
 from rvrt.errors import RestoreError
-from vimeo_tools.data.pictures import Frame, FrameSource, PictureSequence
-from vimeo_tools.data.video import VideoSequence, import_av
-from vimeo_tools.running.atomic import whole_file
+from rvrt.restoration.encoding import Encoder
+from rvrt.restoration.pictures import PictureFolder
+from vimeo_tools.data.colours import BT709, RGB, Colours, to_levels, yuv_from_rgb
+from vimeo_tools.data.pictures import AnyFrame, DeepSource
+from vimeo_tools.data.video import import_av
+from vimeo_tools.data.video_sequence import Timing, VideoSequence
+from vimeo_tools.running.atomic import FATAL_ERRNOS, whole_file
 
-VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov")
-# x264's scale of loss; 14 keeps what a network added, at some three times the size of the usual 23.
-# Chroma, coded coarser by default, drifts by a tenth of a level on smooth pictures.
-_VIDEO_OPTIONS = {"crf": "14", "preset": "medium", "x264-params": "chroma-qp-offset=-6"}
-# Rounded to nearest, without which all is half a level darker; chroma lies where H.264 has it when
-# nothing else is said, on the left of its two columns and between its two rows.
-_TO_YUV = (
-    "out_color_matrix=bt709:out_range=tv:out_h_chr_pos=0:out_v_chr_pos=128:"
-    "flags=bilinear+accurate_rnd+full_chroma_int+full_chroma_inp"
-)
-_BT709 = 1
-_LIMITED = 1
-_TICKS = 90_000  # a second, where frames do not follow a rate
+_BT709 = Colours()
+_LIMITED, _FULL = 1, 2
+_FEW = 16  # frames
+_CONTAINERS = {".mp4": "mp4", ".mkv": "matroska", ".mov": "mov"}
 
 
-def open_frames(path: Path) -> FrameSource:
+def open_frames(path: Path, stop: Fraction | None = None, cuts: bool = False) -> DeepSource:
     """The frames of a folder of pictures or of a video file.
+
+    Args:
+        path: of either.
+        stop: of a video, seconds at which to stop looking.
+        cuts: find a video's scene cuts.
 
     Raises:
         RestoreError: there is no such path.
@@ -38,20 +41,35 @@ def open_frames(path: Path) -> FrameSource:
         VideoError: the file is no video, or PyAV is not installed.
     """
     if path.is_dir():
-        return PictureSequence(path)
+        return PictureFolder(path)
     if path.is_file():
-        return VideoSequence(path)
+        return VideoSequence(path, stop, cuts)
     raise RestoreError(f"{path}: no such folder or video file")
 
 
-def save_picture(path: Path, frame: Frame) -> None:
-    """Write (H, W, 3) uint8 RGB as PNG, under its name only when whole.
+@dataclass(frozen=True)
+class Film:
+    """What a video is besides its pictures.
 
-    Raises:
-        OutputError: it cannot be written.
+    Attributes:
+        timing: when each is shown.
+        colours: what its numbers mean.
+        pixel_aspect: width of a pixel over its height.
+        copied: a file whose sound and subtitles are copied, or those of them that are wanted.
+        sound: copy sound.
+        subtitles: copy subtitles.
+        begin: seconds of that file where the film begins; None for its own beginning.
+        end: seconds of that file where the film ends; None for its end.
     """
-    with whole_file(path) as part:
-        Image.fromarray(frame).save(part, format="PNG", compress_level=3)
+
+    timing: Timing
+    colours: Colours = _BT709
+    pixel_aspect: Fraction = Fraction(1)
+    copied: Path | None = None
+    sound: bool = True
+    subtitles: bool = True
+    begin: Fraction | None = None
+    end: Fraction | None = None
 
 
 def video_comment(path: Path) -> str | None:
@@ -67,112 +85,224 @@ def video_comment(path: Path) -> str | None:
 
 def write_video(
     path: Path,
-    frames: Iterable[Frame],
-    rate: Fraction,
-    sound: Path | None = None,
-    times: Sequence[Fraction] | None = None,
+    frames: Iterable[AnyFrame],
+    film: Film,
+    encoder: Encoder,
     comment: str | None = None,
 ) -> None:
-    """Encode frames as H.264 of BT.709 in the limited range, with the sound of another file.
+    """Encode frames.
 
     Args:
         path: of the video; its suffix says which container.
-        frames: (H, W, 3) uint8 RGB each, of even sides.
-        rate: frames a second.
-        sound: a file whose sound streams are copied.
-        times: seconds at which frames are shown, where they do not follow the rate.
+        frames: (H, W, 3) uint8 or uint16 RGB each.
+        film: what else it is.
+        encoder: of `choose_encoder`.
         comment: stands in the file and is not shown; see `video_comment`.
 
     Raises:
-        RestoreError: the container cannot hold the sound, or a frame cannot be encoded.
+        RestoreError: a frame cannot be encoded, or the container cannot hold sound or subtitles.
         VideoError: PyAV is not installed.
         OutputError: it cannot be written.
     """
     av = import_av(path)
-    tick = 1 / rate if times is None else Fraction(1, _TICKS)
+    with whole_file(path) as part:
+        try:
+            with av.open(str(part), "w") as out:
+                _write(av, out, frames, film, encoder, comment)
+        except av.error.FFmpegError as error:
+            raise _explained(path, error) from error
+
+
+def try_encoder(path: Path, height: int, width: int, film: Film, encoder: Encoder) -> None:
+    """Encode one black frame into memory, so that a refusal comes before hours of work.
+
+    Raises:
+        RestoreError: as `write_video` would.
+    """
+    av = import_av(path)
+    frame = np.zeros((height, width, 3), np.uint8)
     try:
-        with whole_file(path) as part, av.open(str(part), "w") as out:
-            if comment is not None:
-                out.metadata["comment"] = comment
-            stream = out.add_stream("libx264", rate=rate, options=_VIDEO_OPTIONS)
-            stream.codec_context.time_base = tick
-            copied = _Sound(av, sound, out)
-            for index, frame in enumerate(frames):
-                if index == 0:
-                    height, width, _ = frame.shape
-                    _describe(stream, height, width)
-                    converter = _Converter(av, height, width, tick)
-                seconds = index / rate if times is None else times[index]
-                copied.mux_until(seconds)
-                out.mux(stream.encode(converter.yuv(frame, round(seconds / tick))))
-            out.mux(stream.encode(None))
-            copied.mux_until(None)
+        with av.open(io.BytesIO(), "w", format=_CONTAINERS[path.suffix.lower()]) as out:
+            _write(av, out, [frame], film, encoder, None, header_only=True)
     except av.error.FFmpegError as error:
-        raise RestoreError(
-            f"{path}: cannot be encoded: {error}. If it is the sound, try .mkv or --no-sound"
-        ) from error
+        raise _explained(path, error) from error
+
+
+def _explained(path: Path, error: Any) -> Exception:
+    if error.errno in FATAL_ERRNOS:
+        return OSError(error.errno, os.strerror(error.errno))  # whole_file says it
+    return RestoreError(
+        f"{path}: cannot be encoded: {error}. If it is the sound or the subtitles, which are "
+        "copied, try .mkv, --no-sound or --no-subtitles"
+    )
+
+
+def _write(
+    av: Any,
+    out: Any,
+    frames: Iterable[AnyFrame],
+    film: Film,
+    encoder: Encoder,
+    comment: str | None,
+    header_only: bool = False,
+) -> None:
+    if comment is not None:
+        out.metadata["comment"] = comment
+    options = encoder.options
+    if encoder.name == "libx265" and (header_only or len(film.timing.ticks) < _FEW):
+        # It leaves the order of so few frames open, which MP4 refuses.
+        options = {**options, "x265-params": options["x265-params"] + ":bframes=0"}
+    stream = out.add_stream(encoder.name, rate=film.timing.rate, options=options)
+    copied = _Copied(av, film, out)
+    converter: _Converter | None = None
+    for index, frame in enumerate(frames):
+        if converter is None:
+            height, width, _ = frame.shape
+            converter = _Converter(av, height, width, film, encoder)
+            converter.describe(stream, out.format.name)
+        copied.mux_until(film.timing.seconds(index))
+        picture = converter.picture(frame, int(film.timing.ticks[index]))
+        _mux(out, stream.encode(picture), film.timing)
+    _mux(out, stream.encode(None), film.timing)
+    if not header_only:
+        copied.mux_until(None)
+
+
+def _mux(out: Any, packets: list[Any], timing: Timing) -> None:
+    """Write packets with how long each is shown, which encoders leave out and containers guess."""
+    for packet in packets:
+        index = int(np.searchsorted(timing.ticks, packet.pts))
+        if packet.time_base == timing.unit and timing.ticks[index] == packet.pts:
+            packet.duration = timing.duration(index)
+        out.mux(packet)
 
 
 class _Converter:
-    """RGB frames of one size to YUV 4:2:0."""
+    """RGB frames of one size to the pixels of an encoder."""
 
-    def __init__(self, av: Any, height: int, width: int, tick: Fraction) -> None:
-        self._av, self._tick = av, tick
-        self._graph = av.filter.Graph()
-        chain = [
-            self._graph.add_buffer(
-                width=width, height=height, format=av.VideoFormat("rgb24"), time_base=tick
-            ),
-            self._graph.add("scale", _TO_YUV),
-            self._graph.add("format", "yuv420p"),
-            self._graph.add("buffersink"),
-        ]
-        self._graph.link_nodes(*chain).configure()
+    def __init__(self, av: Any, height: int, width: int, film: Film, encoder: Encoder) -> None:
+        self._av, self._film, self._encoder = av, film, encoder
+        self._layout = encoder.layout
+        self.height, self.width = height, width
+        self.colours = self._colours()
+        self._check_sides()
 
-    def yuv(self, frame: Frame, ticks: int) -> Any:
-        picture = self._av.VideoFrame.from_ndarray(frame, format="rgb24")
-        picture.pts, picture.time_base = ticks, self._tick
-        self._graph.push(picture)
-        return self._graph.pull()
+    def describe(self, stream: Any, container: str) -> None:
+        """Tell a stream what is coming."""
+        stream.width, stream.height = self.width, self.height
+        stream.pix_fmt = self._encoder.pix_fmt
+        context = stream.codec_context
+        context.time_base = self._film.timing.unit
+        context.colorspace = self.colours.matrix
+        context.color_primaries = self.colours.primaries
+        context.color_trc = self.colours.transfer
+        context.color_range = _FULL if self.colours.full_range else _LIMITED
+        if self._film.pixel_aspect != 1:
+            context.sample_aspect_ratio = self._film.pixel_aspect
+        if self._encoder.name == "libx265" and container in ("mp4", "mov"):
+            context.codec_tag = "hvc1"  # as Apple's players want it
+
+    def picture(self, frame: AnyFrame, ticks: int) -> Any:
+        """A frame, shown at so many ticks."""
+        name, bits = self._encoder.pix_fmt, self._encoder.bits
+        if self._layout.is_rgb:
+            most = np.float32((2**bits - 1) / np.iinfo(frame.dtype).max)
+            red, green, blue = np.moveaxis(to_levels(frame * most, bits), -1, 0)
+            planar = "gbrp" if bits == 8 else f"gbrp{bits}le"
+            picture = self._filled(planar, (green, blue, red))
+            if name != planar:
+                picture = picture.reformat(format=name)
+        else:
+            planes = yuv_from_rgb(frame, bits, self.colours, self._across, self._down)
+            picture = self._filled(name, planes)
+        picture.pts, picture.time_base = ticks, self._film.timing.unit
+        picture.colorspace = self.colours.matrix
+        picture.color_range = _FULL if self.colours.full_range else _LIMITED
+        picture.color_primaries = self.colours.primaries
+        picture.color_trc = self.colours.transfer
+        return picture
+
+    def _filled(self, layout: str, planes: Iterable[AnyFrame]) -> Any:
+        picture = self._av.VideoFrame(self.width, self.height, layout)
+        for plane, values in zip(picture.planes, planes, strict=True):
+            rows = np.frombuffer(plane, values.dtype).reshape(plane.height, -1)
+            rows[:, : plane.width] = values
+        return picture
+
+    def _colours(self) -> Colours:
+        source = self._film.colours
+        if self._layout.is_rgb:
+            return Colours(RGB, source.primaries, source.transfer, full_range=True)
+        full = source.full_range and source.matrix != RGB and self._encoder.name != "prores_ks"
+        matrix = BT709 if source.matrix == RGB else source.matrix
+        return Colours(matrix, source.primaries, source.transfer, full)
+
+    def _check_sides(self) -> None:
+        layout = self._av.VideoFormat(self._encoder.pix_fmt, 16, 16)
+        self._across, self._down = 16 // layout.chroma_width(), 16 // layout.chroma_height()
+        if self.width % self._across or self.height % self._down:
+            raise RestoreError(
+                f"frames of {self.width}x{self.height} in {self._encoder.pix_fmt}, whose sides "
+                f"must be multiples of {self._across} and {self._down}: choose another --pix-fmt "
+                "or --scale"
+            )
 
 
-def _describe(stream: Any, height: int, width: int) -> None:
-    stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-    context = stream.codec_context
-    context.color_primaries = context.color_trc = context.colorspace = _BT709
-    context.color_range = _LIMITED
+class _Copied:
+    """Copies packets of sound and subtitles beside the pictures, in time."""
 
-
-class _Sound:
-    """Copies packets of sound beside the pictures, in time."""
-
-    def __init__(self, av: Any, path: Path | None, out: Any) -> None:
-        self._out = out
+    def __init__(self, av: Any, film: Film, out: Any) -> None:
+        self._out, self._film = out, film
         self._packets: Iterator[Any] = iter(())
         self._waiting: Any = None
-        if path is not None:
-            container = av.open(str(path))
-            self._begin = Fraction(container.start_time or 0, av.time_base)
-            self._streams = {
-                stream.index: out.add_stream_from_template(stream)
-                for stream in container.streams.audio
-            }
-            if self._streams:
-                self._packets = container.demux(container.streams.audio)
+        if film.copied is None:
+            return
+        container = av.open(str(film.copied))
+        self._zero = Fraction(container.start_time or 0, av.time_base) + (film.begin or 0)
+        wanted = [
+            *(container.streams.audio if film.sound else ()),
+            *(container.streams.subtitles if film.subtitles else ()),
+        ]
+        self._streams = {stream.index: self._copy_of(stream) for stream in wanted}
+        if wanted:
+            self._packets = container.demux(*wanted)
+
+    def _copy_of(self, stream: Any) -> Any:
+        try:
+            copy = self._out.add_stream_from_template(stream)
+        except ValueError as error:  # the container cannot hold it
+            option = "--no-sound" if stream.type == "audio" else "--no-subtitles"
+            raise RestoreError(
+                f"{self._film.copied}: its {stream.type} ({stream.codec_context.name}) cannot be "
+                f"copied: {error}; write an .mkv, or leave it out with {option}"
+            ) from None
+        for name in ("language", "title"):
+            if name in stream.metadata:
+                copy.metadata[name] = stream.metadata[name]
+        return copy
 
     def mux_until(self, seconds: Fraction | None) -> None:
-        """Write packets up to a time from the beginning of the file, or all that are left."""
+        """Write packets up to a time from the beginning of the film, or all that are left."""
         while True:
             packet = self._waiting or next(self._packets, None)
             self._waiting = packet
             if packet is None:
                 return
-            if packet.dts is not None:
-                if seconds is not None and packet.dts * packet.time_base - self._begin > seconds:
+            if packet.dts is not None and packet.size:
+                time = packet.dts * packet.time_base - self._zero
+                if seconds is not None and time > seconds:
                     return
-                shift = round(self._begin / packet.time_base)
-                packet.dts -= shift
-                packet.pts = packet.dts if packet.pts is None else packet.pts - shift
-                packet.stream = self._streams[packet.stream.index]
-                self._out.mux(packet)
+                if self._is_within(time):
+                    self._mux(packet)
             self._waiting = None
+
+    def _is_within(self, time: Fraction) -> bool:
+        begin, end = self._film.begin, self._film.end
+        return (begin is None or time >= 0) and (end is None or time < end - (begin or 0))
+
+    def _mux(self, packet: Any) -> None:
+        shift = round(self._zero / packet.time_base)
+        packet.dts -= shift
+        packet.pts = packet.dts if packet.pts is None else packet.pts - shift
+        packet.stream = self._streams[packet.stream.index]
+        self._out.mux(packet)

@@ -1,38 +1,38 @@
 """A whole video restored: written frame by frame, then encoded if a video is wanted.
 
-    open_frames -> Restorer -> PNG -> video file
+    open_material -> Restorer, scene by scene -> PNG -> video file
 
 Frames on the disk are final, so that a run that was killed goes on where it stopped.
 """
 
+from __future__ import annotations
+
 import json
+import time
 import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass
-from fractions import Fraction
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from rvrt.errors import RestoreError
-from rvrt.restoration.frames import to_uint8
-from rvrt.restoration.media import (
-    VIDEO_SUFFIXES,
-    open_frames,
-    save_picture,
-    video_comment,
-    write_video,
-)
+from rvrt.restoration.encoding import VIDEO_SUFFIXES, Encoder, Encoding, choose_encoder
+from rvrt.restoration.frames import finished
+from rvrt.restoration.media import Film, try_encoder, video_comment, write_video
+from rvrt.restoration.pace import Pace, clock_text
+from rvrt.restoration.parts import Choice, Material, Part, open_material
+from rvrt.restoration.pictures import read_deep_picture, save_picture
 from rvrt.restoration.restorer import Restorer
 from rvrt.restoration.tiling import TilePlan, spans_for
-from vimeo_tools.data.pictures import FrameSource, read_picture
-from vimeo_tools.data.video import VideoSequence, import_av
+from vimeo_tools.data.video import import_av
 from vimeo_tools.running.folders import refuse_overlap, taken
 from vimeo_tools.running.progress import progress
 from vimeo_tools.running.records import Record
 
-_OTHER_VIDEOS = {".avi", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".ts", ".gif"}
+OTHER_VIDEOS = (".avi", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".ts", ".gif")
 _JOB_FILE = ".rvrt-restore.json"
 _SECONDS_A_LINE = 30.0  # in a log
+_BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} frames [{elapsed}{postfix}]"
 
 
 @dataclass(frozen=True)
@@ -43,15 +43,25 @@ class Job:
         source: folder of frames or video file.
         target: folder of PNG frames, or video file to make.
         weights: the file of weights, which frames on the disk must come from.
+        choice: which frames, where scenes begin, and the rate of a video made from a folder.
+        scale: how many times larger frames come out; None for the network's, else below it.
+        bits: of PNG frames, 8 or 16; None for 16 where the source has more than 8.
+        encoding: of a video.
         sound: a video gets the sound of its source.
-        rate: frames a second of a video made from a folder.
+        subtitles: a video gets the subtitles of its source.
+        overwrite: replace what another job made under the target's name.
     """
 
     source: Path
     target: Path
     weights: Path
+    choice: Choice = field(default_factory=Choice)
+    scale: int | None = None
+    bits: int | None = None
+    encoding: Encoding = field(default_factory=Encoding)
     sound: bool = True
-    rate: Fraction = Fraction(25)
+    subtitles: bool = True
+    overwrite: bool = False
 
     @property
     def makes_video(self) -> bool:
@@ -68,10 +78,110 @@ class Job:
 
 @dataclass(frozen=True)
 class Summary:
-    """What a run did, in frames."""
+    """What a run did.
+
+    Attributes:
+        restored: frames.
+        found: frames that were there already.
+        scenes: of the frames that were wanted.
+        seconds: that restoring took.
+        notes: what a person should know.
+    """
 
     restored: int
     found: int
+    scenes: int = field(default=1, compare=False)
+    seconds: float = field(default=0.0, compare=False)
+    notes: tuple[str, ...] = field(default=(), compare=False)
+
+    def text(self) -> str:
+        """For a person."""
+        found = f", {self.found} were there already" if self.found else ""
+        speed = ""
+        if self.restored and self.seconds:
+            rate = self.restored / self.seconds
+            speed = f" in {clock_text(self.seconds)}, {rate:.2f} frames/s"
+        scenes = f"; {self.scenes} scene{'s' if self.scenes > 1 else ''}"
+        return f"{self.restored} frames restored{found}{speed}{scenes}"
+
+
+@dataclass(frozen=True)
+class _Work:
+    """A job with its input opened.
+
+    Attributes:
+        job: as given.
+        material: its input.
+        scale: how many times larger frames come out.
+        bits: of the PNG frames.
+        encoder: of the video; None for a folder.
+    """
+
+    job: Job
+    material: Material
+    scale: int
+    bits: int
+    encoder: Encoder | None
+
+    @property
+    def film(self) -> Film:
+        """What the video is besides its pictures."""
+        job, material, video = self.job, self.material, self.material.video
+        if video is None:
+            return Film(material.timing.part(material.start, material.stop))
+        choice = job.choice
+        begin = material.timing.seconds(material.start) if choice.start else None
+        timing = material.timing
+        return Film(
+            timing if begin is None else timing.part(material.start, material.stop),
+            video.colours,
+            video.pixel_aspect,
+            job.source,
+            job.sound,
+            job.subtitles,
+            begin,
+            choice.end,
+        )
+
+    @property
+    def paths(self) -> list[Path]:
+        """Of all restored frames, in order."""
+        names = self.material.source.names[self.material.start : self.material.stop]
+        return [self.job.folder / f"{name}.png" for name in names]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know."""
+        video, encoder = self.material.video, self.encoder
+        if video is None:
+            return ()
+        notes = []
+        if video.interlaced:
+            notes.append("frames are interlaced; deinterlace them first, or they come out combed")
+        in_matroska = self.job.target.suffix.lower() == ".mkv"
+        if video.pixel_aspect != 1 and not (encoder and encoder.says_aspect(in_matroska)):
+            told = f"{video.pixel_aspect.numerator}:{video.pixel_aspect.denominator}"
+            notes.append(f"its pixels are {told}, which the output cannot say; show it so")
+        return tuple(notes)
+
+    def record(self) -> _JobRecord:
+        """Of the restored frames."""
+        material = self.material
+        settings = [material.start, material.stop, list(material.cuts), self.scale, self.bits]
+        return _JobRecord(
+            {
+                "weights": zlib.crc32(self.job.weights.read_bytes()),
+                "input": _checksum(material.source.identity),
+                "settings": _checksum(settings),
+            }
+        )
+
+    def comment(self) -> str:
+        """What the video says of its job."""
+        encoding, job = self.job.encoding, self.job
+        how = [encoding.codec, encoding.crf, encoding.pix_fmt, encoding.lossless]
+        how += [str(job.choice.rate), job.sound, job.subtitles]
+        return json.dumps({**self.record().settings, "encoding": _checksum(how)})
 
 
 def restore(job: Job, restorer: Restorer) -> Summary:
@@ -83,76 +193,152 @@ def restore(job: Job, restorer: Restorer) -> Summary:
         VimeoToolsError: a frame cannot be read or written.
     """
     _check_target(job)
-    source = open_frames(job.source)
-    record = _JobRecord(_mark(job, source))
-    with taken(job.folder, record) as place:
-        paths = [job.folder / f"{name}.png" for name in source.names]
-        if job.makes_video and _is_made(job, record):
+    work = _opened(job, restorer.scale)
+    paths, record = work.paths, work.record()
+    clear = None if not job.overwrite else lambda: _clear(job, paths)
+    with taken(job.folder, record, replace=clear) as place:
+        if job.makes_video and _is_made(work):
             place.remove(paths)
-            return Summary(0, len(paths))
-        summary = _restore_missing(restorer, source, paths)
-        if job.makes_video:
-            _encode(job, source, paths, record.text())
+            return Summary(0, len(paths), len(work.material.scenes), notes=work.notes)
+        summary = _restore_missing(restorer, work, paths)
+        if work.encoder is not None:
+            frames = _shown(map(read_deep_picture, paths), len(paths))
+            write_video(job.target, frames, work.film, work.encoder, work.comment())
             place.remove(paths)
     return summary
 
 
-def _restore_missing(restorer: Restorer, source: FrameSource, paths: list[Path]) -> Summary:
-    missing = {index for index, path in enumerate(paths) if not path.exists()}
-    plan = restorer.plan(source)
-    tiles = len(spans_for(plan.times, missing)) * plan.tiles_at_once
-    with progress(tiles, "tile", _title(plan), log_every=_SECONDS_A_LINE) as bar:
-        for index, picture in restorer.restore(source, missing, bar.update):
-            save_picture(paths[index], to_uint8(picture))
-    return Summary(len(missing), len(paths) - len(missing))
+def _opened(job: Job, scale: int) -> _Work:
+    """The input, and all that could be refused, looked at before anything is written."""
+    if job.scale is not None and job.scale > scale:
+        raise RestoreError(
+            f"--scale {job.scale}: the network enlarges {scale} times; need 1 to {scale}"
+        )
+    material = open_material(job.source, job.choice)
+    source = material.source
+    source_bits = 16 if getattr(source, "dtype", "uint8") == "uint16" else 8
+    if not job.makes_video:
+        return _Work(job, material, job.scale or scale, job.bits or source_bits, None)
+    if job.bits is not None:
+        raise RestoreError("--png-bits is for a folder of PNG frames; a video's are in --pix-fmt")
+    encoder = choose_encoder(job.encoding, job.target.suffix.lower(), source_bits)
+    work = _Work(job, material, job.scale or scale, 8 if encoder.bits == 8 else 16, encoder)
+    try_encoder(
+        job.target, work.scale * source.height, work.scale * source.width, work.film, encoder
+    )
+    return work
 
 
-def _title(plan: TilePlan) -> str:
-    frames, height, width = plan.largest
+def _restore_missing(restorer: Restorer, work: _Work, paths: list[Path]) -> Summary:
+    scenes, first = work.material.scenes, work.material.start
+    missing = [index for index, path in enumerate(paths) if not path.exists()]
+    wanted = [_within(scene, first, missing) for scene in scenes]
+    plans = [restorer.plan(scene) for scene in scenes]
+    sizes = [
+        size for plan, some in zip(plans, wanted, strict=True) for size in _tile_sizes(plan, some)
+    ]
+    started = time.monotonic()
+    pace = Pace(sizes, started)
+    with progress(len(paths), "frame", _title(plans), done=len(paths) - len(missing),
+                  form=_BAR, log_every=_SECONDS_A_LINE) as bar:  # fmt: skip
+
+        def on_tile() -> None:
+            pace.step(time.monotonic())
+            bar.set_postfix_str(f"{clock_text(pace.left() or 0)} left")
+
+        for scene, some in zip(scenes, wanted, strict=True):
+            for index, picture in restorer.restore(scene, some, on_tile):
+                frame = finished(picture, work.scale / restorer.scale, work.bits)
+                save_picture(paths[scene.start - first + index], frame)
+                bar.update()
+    seconds = time.monotonic() - started
+    found = len(paths) - len(missing)
+    return Summary(len(missing), found, len(scenes), seconds, work.notes)
+
+
+def _within(scene: Part, first: int, missing: list[int]) -> set[int]:
+    """Those of the missing frames that are of a scene, counted from its beginning."""
+    offset = scene.start - first
+    return {index - offset for index in missing if 0 <= index - offset < len(scene.names)}
+
+
+def _tile_sizes(plan: TilePlan, wanted: set[int]) -> Iterable[int]:
+    """Pixels of the tiles that wanted frames take, in order."""
+    for span in sorted(spans_for(plan.times, wanted)):
+        start, stop = plan.times[span]
+        for top, bottom in plan.rows:
+            for left, right in plan.columns:
+                yield (stop - start) * (bottom - top) * (right - left)
+
+
+def _title(plans: list[TilePlan]) -> str:
+    frames, height, width = max(plan.largest for plan in plans)
     return f"tiles of {frames} frames of {width}x{height}"
 
 
+def _shown(frames: Iterable[Any], count: int) -> Iterable[Any]:
+    """The same, with a line that says how far the encoding is."""
+    with progress(count, "frame", "encoding", log_every=_SECONDS_A_LINE) as bar:
+        for frame in frames:
+            yield frame
+            bar.update()
+
+
 def _check_target(job: Job) -> None:
-    if job.target.suffix.lower() in _OTHER_VIDEOS:
+    if job.target.suffix.lower() in OTHER_VIDEOS:
         raise RestoreError(f"{job.target}: videos are written as {', '.join(VIDEO_SUFFIXES)}")
     if job.makes_video:
         import_av(job.target)
     refuse_overlap(job.target if job.makes_video else job.folder, job.source)
+    if job.makes_video:
+        refuse_overlap(job.folder, job.source)
 
 
 class _JobRecord(Record):
-    """Checksums of the weights and of what is known about the input."""
+    """Checksums of the weights, of what is known about the input, and of settings."""
 
     def __init__(self, mark: dict[str, int]) -> None:
         super().__init__(mark, _JOB_FILE, remedy="choose another output")
 
     def refusal(self, found: Mapping[str, Any]) -> str:
-        return f"holds frames of another input or of other weights; {self.remedy}"
+        return (
+            f"holds frames of another input, of other weights or of other settings; {self.remedy}"
+        )
 
 
-def _mark(job: Job, reader: FrameSource) -> dict[str, int]:
-    return {
-        "weights": zlib.crc32(job.weights.read_bytes()),
-        "input": zlib.crc32(json.dumps(reader.identity).encode()),
-    }
+def _checksum(value: Any) -> int:
+    return zlib.crc32(json.dumps(value).encode())
 
 
-def _is_made(job: Job, record: Record) -> bool:
+def _clear(job: Job, paths: list[Path]) -> None:
+    """Remove another job's frames, as far as they have the names of this one's."""
+    if job.makes_video:  # what was kept until it was encoded
+        paths = [path for path in job.folder.glob("*.png") if not path.name.startswith(".")]
+    ours = {path.name for path in paths}
+    others = sorted(
+        path.name
+        for path in job.folder.iterdir()
+        if not path.name.startswith(".") and path.name not in ours
+    )
+    if others:
+        raise RestoreError(
+            f"{job.folder}: --overwrite replaces frames of the same names, and {len(others)} "
+            f"others are there, {others[0]} the first; choose another output"
+        )
+    for path in paths:
+        path.unlink(missing_ok=True)
+
+
+def _is_made(work: _Work) -> bool:
     """Whether the video is there, made by the same job; RestoreError where it is another's."""
+    job = work.job
     if not job.target.exists():
         return False
-    if video_comment(job.target) != record.text():
-        raise RestoreError(
-            f"{job.target}: exists, and is no video that this command made of this input with "
-            "these weights; choose another name"
-        )
-    return True
-
-
-def _encode(job: Job, reader: FrameSource, paths: list[Path], comment: str) -> None:
-    frames = map(read_picture, paths)
-    if isinstance(reader, VideoSequence):
-        sound = job.source if job.sound else None
-        write_video(job.target, frames, reader.rate, sound, reader.times, comment)
-    else:
-        write_video(job.target, frames, job.rate, comment=comment)
+    if video_comment(job.target) == work.comment():
+        return True
+    if job.overwrite and job.target.is_file():
+        return False
+    raise RestoreError(
+        f"{job.target}: exists, and is no video that this command made of this input with "
+        "these weights and settings; choose another name"
+    )

@@ -32,7 +32,7 @@ from rvrt.restoration.tiling import (
     split_axis,
 )
 from rvrt.runtime import device
-from vimeo_tools.data.pictures import ArraySequence, Frame, FrameSource
+from vimeo_tools.data.pictures import AnyFrame, ArraySequence, DeepSource
 
 if TYPE_CHECKING:
     from mindspore import nn
@@ -47,6 +47,7 @@ class Cutting:
 
     Attributes:
         tile: side of tiles, which overlap by 32; None for whole frames, or what fits `max_memory`.
+            Both given, tiles of that side see as many frames as fit.
         tile_frames: frames that the network sees at once, at most; spans of time overlap by 4.
         max_memory: bytes that the process may take; finite, it chooses the tiles.
         padding: how frames grow to what the network takes, see `rvrt.restoration.frames`.
@@ -102,7 +103,7 @@ class Restorer:
         """How many times larger restored frames are, along each side."""
         return self.config.upscale
 
-    def plan(self, frames: FrameSource | Frame) -> TilePlan:
+    def plan(self, frames: DeepSource | AnyFrame) -> TilePlan:
         """The tiles of a sequence, see `restore`.
 
         Raises:
@@ -112,14 +113,14 @@ class Restorer:
 
     def restore(
         self,
-        frames: FrameSource | Frame,
+        frames: DeepSource | AnyFrame,
         wanted: Collection[int] | None = None,
         on_tile: Callable[[], object] = lambda: None,
     ) -> Iterator[tuple[int, Picture]]:
         """Restore frames in order, in no more memory than one span of time takes.
 
         Args:
-            frames: (T, H, W, 3) uint8 RGB of any T, H and W from 1, or what reads such frames.
+            frames: (T, H, W, 3) uint8 or uint16 RGB of any T, H and W from 1, or what reads such.
             wanted: indices of the frames to restore; None for all.
             on_tile: called after each tile of `plan`.
 
@@ -141,7 +142,7 @@ class Restorer:
         ):
             yield index, picture[:, :height, :width]
 
-    def restore_mirrored(self, frames: FrameSource | Frame) -> Picture:
+    def restore_mirrored(self, frames: DeepSource | AnyFrame) -> Picture:
         """Restore a short sequence as septuplets are measured: mirrored to 2T frames, folded back.
 
         Args:
@@ -158,7 +159,7 @@ class Restorer:
         whole = ArraySequence(mirror(source.read(0, len(source.names))))
         return fold(np.stack([picture for _, picture in self.restore(whole)]))
 
-    def _padded(self, source: FrameSource) -> PaddedSequence:
+    def _padded(self, source: DeepSource) -> PaddedSequence:
         return PaddedSequence(source, self.config, self.cutting.padding)
 
     def _plan(self, padded: PaddedSequence) -> TilePlan:
@@ -177,7 +178,7 @@ class Restorer:
             return network_bytes(frames, tile_height, tile_width) + min(summed, cut.sum_limit)
 
         return plan_tiles(
-            padded.frames, height, width, grid, memory, cut.max_memory, cut.tile_frames
+            padded.frames, height, width, grid, memory, cut.max_memory, cut.tile_frames, cut.tile
         )
 
     def _timed(self, clip: Picture, rows: Span, columns: Span) -> Picture:
@@ -193,5 +194,5 @@ class Restorer:
             return np.memmap(file, np.float32, "w+", shape=shape)
 
 
-def _source(frames: FrameSource | Frame) -> FrameSource:
+def _source(frames: DeepSource | AnyFrame) -> DeepSource:
     return ArraySequence(frames) if isinstance(frames, np.ndarray) else frames

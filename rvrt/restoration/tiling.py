@@ -113,6 +113,7 @@ def plan_tiles(
     memory: Callable[[int, int, int], float],
     limit: float,
     most_frames: int = MANY_FRAMES,
+    side: int | None = None,
 ) -> TilePlan:
     """The plan that computes least, of those whose largest tile stays below `limit`.
 
@@ -124,13 +125,15 @@ def plan_tiles(
         memory: bytes that a tile of (frames, height, width) needs.
         limit: bytes allowed.
         most_frames: of a tile.
+        side: of tiles in space, where it is not to be chosen.
 
     Raises:
-        MemoryLimitError: not even the smallest tile fits; says what it needs.
+        MemoryLimitError: that side is too small for the overlap, or not even the smallest tile
+            fits; says what it needs.
     """
     candidates = [
         plan
-        for plan in _candidates(frames, height, width, step, most_frames)
+        for plan in _candidates(frames, height, width, step, most_frames, side)
         if memory(*plan.largest) < limit
     ]
     if not candidates:
@@ -155,26 +158,30 @@ def _shortest(frames: int) -> int:
 
 
 def _candidates(
-    frames: int, height: int, width: int, step: int, most_frames: int
+    frames: int, height: int, width: int, step: int, most_frames: int, side: int | None
 ) -> Iterator[TilePlan]:
     lengths = range(_shortest(frames), min(frames, most_frames) + 1, TIME_STEP)
-    heights, widths = (
-        {min(side, count * step) for count in range(2, math.ceil(side / step) + 1)} | {side}
-        for side in (height, width)
-    )
+    heights, widths = (_sides(length, step, side) for length in (height, width))
     for length, tile_height, tile_width in itertools.product(lengths, heights, widths):
         # A tile narrower than half its height, or lower than half its width, is mostly overlap.
-        if 2 * tile_height < min(tile_width, height) or 2 * tile_width < min(tile_height, width):
-            continue
-        if (tile_height < height and tile_height <= step) or (
-            tile_width < width and tile_width <= step
-        ):
+        flat = 2 * tile_height < min(tile_width, height)
+        if side is None and (flat or 2 * tile_width < min(tile_height, width)):
             continue
         yield TilePlan(
             split_axis(frames, length, TIME_OVERLAP, TIME_STEP),
             split_axis(height, tile_height, step, step),
             split_axis(width, tile_width, step, step),
         )
+
+
+def _sides(length: int, step: int, side: int | None) -> set[int]:
+    """Sides of tiles along an axis that are worth a try: larger than their overlap."""
+    if side is None:
+        tried = {min(length, count * step) for count in range(2, math.ceil(length / step) + 1)}
+        return {one for one in tried | {length} if one == length or one > step}
+    if side < min(length, 2 * step):
+        raise MemoryLimitError(f"--tile {side}: tiles overlap by {step}; need at least {2 * step}")
+    return {min(length, side)}
 
 
 def blend_tiles(

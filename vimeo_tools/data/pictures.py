@@ -16,6 +16,8 @@ from vimeo_tools.data.png import FrameSize
 from vimeo_tools.errors import FrameError
 
 Frame = npt.NDArray[np.uint8]
+# uint8 or uint16; the largest number is white.
+AnyFrame = npt.NDArray[np.unsignedinteger[Any]]
 
 PICTURE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 _GREY = ("1", "L", "LA")
@@ -46,6 +48,26 @@ class FrameSource(Protocol):
         ...
 
 
+class DeepSource(Protocol):
+    """A `FrameSource` whose frames may be of 16 bits, too; all of them are of the same.
+
+    Attributes:
+        names: one for each frame, without a suffix.
+        height: of every frame.
+        width: of every frame.
+        identity: JSON-like value that changes when the input does.
+    """
+
+    names: list[str]
+    height: int
+    width: int
+    identity: list[Any]
+
+    def read(self, start: int, stop: int) -> AnyFrame:
+        """(stop - start, H, W, 3) uint8 or uint16 RGB; see `FrameSource.read`."""
+        ...
+
+
 def decode_picture(path: Path, size: FrameSize | None = None) -> Frame:
     """An 8-bit opaque picture: (H, W, 3) uint8 RGB, or (H, W) where it is grey.
 
@@ -73,16 +95,32 @@ def decode_picture(path: Path, size: FrameSize | None = None) -> Frame:
         raise FrameError(f"the picture cannot be decoded: {error}") from None
 
 
+def is_deep(path: Path) -> bool:
+    """Whether a file is a picture of more than 8 bits."""
+    try:
+        with Image.open(path) as image:
+            return _deep_mode(image) is not None or image.mode.startswith("I;16")
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return False  # whoever decodes it says why
+
+
 def _check_depth(image: ImageFile.ImageFile) -> None:
+    mode = _deep_mode(image)
+    if mode is not None:
+        raise FrameError(
+            f"the picture is of more than 8 bits ({mode}); save it as 8-bit RGB or grey"
+        )
+    if image.mode not in _EIGHT_BIT:
+        raise FrameError(f"the picture is of mode {image.mode}; save it as 8-bit RGB or grey")
+
+
+def _deep_mode(image: ImageFile.ImageFile) -> str | None:
     """Pillow opens 16-bit colour as 8-bit and says so only in the decoder's raw mode."""
     for _, _, _, arguments in image.tile:
         for argument in arguments if isinstance(arguments, tuple) else (arguments,):
             if isinstance(argument, str) and re.search(";16[BLN]", argument):
-                raise FrameError(
-                    f"the picture is of more than 8 bits ({argument}); save it as 8-bit RGB or grey"
-                )
-    if image.mode not in _EIGHT_BIT:
-        raise FrameError(f"the picture is of mode {image.mode}; save it as 8-bit RGB or grey")
+                return argument
+    return None
 
 
 def read_picture(path: Path, size: FrameSize | None = None) -> Frame:
@@ -129,11 +167,7 @@ class PictureSequence:
 
     def __init__(self, folder: Path) -> None:
         self._paths = find_pictures(folder)
-        if not self._paths:
-            raise FrameError(f"{folder}: no pictures ({', '.join(PICTURE_SUFFIXES)})")
-        self.names = [path.stem for path in self._paths]
-        for name in _twice(self.names):
-            raise FrameError(f"{folder}: two pictures are called {name}; keep one of them")
+        self.names = names_of(folder, self._paths)
         self.height, self.width, _ = read_picture(self._paths[0]).shape
         self.identity: list[Any] = [[path.name, path.stat().st_size] for path in self._paths]
 
@@ -141,6 +175,20 @@ class PictureSequence:
         """See FrameSource."""
         size = FrameSize(self.height, self.width)
         return np.stack([read_picture(path, size) for path in self._paths[start:stop]])
+
+
+def names_of(folder: Path, pictures: Sequence[Path]) -> list[str]:
+    """What the pictures of a folder are called, without their suffixes.
+
+    Raises:
+        FrameError: there is none, or two are called the same.
+    """
+    if not pictures:
+        raise FrameError(f"{folder}: no pictures ({', '.join(PICTURE_SUFFIXES)})")
+    names = [path.stem for path in pictures]
+    for name in _twice(names):
+        raise FrameError(f"{folder}: two pictures are called {name}; keep one of them")
+    return names
 
 
 def _twice(names: Sequence[str]) -> Iterator[str]:

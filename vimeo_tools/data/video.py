@@ -8,20 +8,24 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator
 from fractions import Fraction
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from vimeo_tools.data.pictures import Frame
+from vimeo_tools.data.colours import (
+    HD_HEIGHT,
+    RGB,
+    UNSPECIFIED,
+    Colours,
+    rgb_from_yuv,
+)
+from vimeo_tools.data.pictures import AnyFrame, Frame
 from vimeo_tools.errors import VideoError
 
-UNSPECIFIED = 2
-HD_HEIGHT = 720
-_DEFAULT_RATE = Fraction(25)
-# Times that are so near to an even beat are one: containers round them to a thousandth.
-_UNEVEN = Fraction(1, 500)
+_FULL = 2  # FFmpeg's number of the full range
+_OPAQUE = 255
 
 
 def import_av(purpose: object = "videos") -> Any:
@@ -68,10 +72,11 @@ class VideoPictures:
             self._container = self.av.open(str(self._path))
         except (self.av.error.FFmpegError, OSError) as error:
             raise VideoError(f"cannot be read as a video: {error}") from None
-        if not self._container.streams.video:
+        films = [film for film in self._container.streams.video if not _is_cover(film)]
+        if not films:
             self._container.close()
-            raise VideoError("the file holds no video")
-        self.stream = self._container.streams.video[0]
+            raise VideoError("the file holds no video stream")
+        self.stream = films[0]
         self.stream.thread_type = "AUTO"
         return self
 
@@ -84,12 +89,20 @@ class VideoPictures:
         except (self.av.error.FFmpegError, OSError) as error:
             raise VideoError(f"cannot be read as a video: {error}") from None
 
-    def seconds(self, picture: Any) -> Fraction | None:
-        """When a picture is shown, from the beginning of the file; None if it is not said."""
-        if picture.pts is None:
-            return None
-        begin = Fraction(self._container.start_time or 0, self.av.time_base)
-        return Fraction(picture.pts * picture.time_base) - begin
+    @property
+    def begin(self) -> Fraction:
+        """Where the file begins, in seconds of its own clock; exact where the pictures begin it."""
+        stream, file = self.stream, Fraction(self._container.start_time or 0, self.av.time_base)
+        first = Fraction((stream.start_time or 0) * stream.time_base)
+        return first if abs(first - file) < Fraction(1, self.av.time_base) else file
+
+    def colours(self, picture: Any) -> Colours:
+        """What the numbers of a picture mean, as it says or as its size lets guess."""
+        if picture.format.is_rgb or picture.format.has_palette:
+            return Colours(RGB, picture.color_primaries, picture.color_trc, full_range=True)
+        full = picture.color_range == _FULL or picture.format.name.startswith("yuvj")
+        says = Colours(picture.colorspace, picture.color_primaries, picture.color_trc, full)
+        return says.named(picture.height)
 
     def rgb(self, picture: Any) -> Frame:
         """(H, W, 3) uint8 RGB, turned upright.
@@ -107,78 +120,60 @@ class VideoPictures:
         )
         return upright(picture, converted.to_ndarray())
 
+    def deep_rgb(self, picture: Any) -> npt.NDArray[np.uint16]:
+        """(H, W, 3) uint16 RGB in 0..65535, turned upright, of a picture of more than 8 bits."""
+        layout, bits = picture.format, bits_of(picture)
+        if layout.is_rgb:
+            pixels = picture.reformat(format="rgb48le", interpolation=exact(self.av)).to_ndarray()
+            return upright(picture, pixels)
+        if len(layout.components) < 3:  # grey
+            y = _plane(picture.reformat(format=f"gray{bits}le"), 0)
+            middle = np.full_like(y, 2 ** (bits - 1))
+            grey = Colours(full_range=self.colours(picture).full_range)
+            return upright(picture, rgb_from_yuv((y, middle, middle), bits, grey))
+        whole = picture.reformat(
+            format=f"yuv444p{bits}le", interpolation=exact(self.av), **_same_range(picture)
+        )
+        planes = _plane(whole, 0), _plane(whole, 1), _plane(whole, 2)
+        return upright(picture, rgb_from_yuv(planes, bits, self.colours(picture)))
 
-def upright(picture: Any, pixels: Frame) -> Frame:
+
+def bits_of(picture: Any) -> int:
+    """Of a sample."""
+    return int(max(component.bits for component in picture.format.components))
+
+
+def luma_of(picture: Any) -> tuple[AnyFrame, int]:
+    """Y, a copy, and its bits; of what is stored otherwise (H, W, 3) RGB of 8 bits."""
+    if picture.format.name.startswith(("yuv", "gray", "nv12", "nv21")):
+        bits = bits_of(picture)
+        return _plane(picture, 0, np.uint8 if bits == 8 else np.uint16).copy(), bits
+    return picture.reformat(format="rgb24").to_ndarray(), 8
+
+
+def is_opaque(picture: Any) -> bool:
+    """Whether no pixel shines through."""
+    layout = picture.format
+    if not (layout.has_palette or any(component.is_alpha for component in layout.components)):
+        return True
+    return bool(picture.reformat(format="rgba").to_ndarray()[..., 3].min() == _OPAQUE)
+
+
+def upright(picture: Any, pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Telephones store pictures lying down and note by how much to turn them."""
     return np.rot90(pixels, round(picture.rotation / 90))
 
 
-class VideoSequence:
-    """The pictures of a video as one sequence, decoded as they are read. See FrameSource.
-
-    Attributes:
-        rate: frames a second, the average where it varies.
-        times: seconds from the file's beginning at which frames are shown, where these do not
-            follow the rate; else None.
-
-    Raises:
-        VideoError: PyAV is missing, or the file cannot be read; names the path.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._pictures = VideoPictures(path)
-        self.rate = _DEFAULT_RATE
-        seconds = self._measure()
-        count = len(seconds)
-        self.times = _uneven(seconds, self.rate)
-        self.names = [f"{index:08d}" for index in range(count)]
-        self.identity: list[Any] = [path.name, path.stat().st_size, count]
-        self._frames = self._decode()
-        self._next = 0
-        self._kept: dict[int, Frame] = {}
-
-    def _measure(self) -> list[Fraction | None]:
-        # Containers are often wrong about the number of frames, so they are counted.
-        seconds: list[Fraction | None] = []
-        try:
-            with self._pictures as pictures:
-                self.rate = pictures.stream.average_rate or self.rate
-                for picture in pictures:
-                    if not seconds:
-                        flat = np.empty((picture.height, picture.width), np.uint8)
-                        self.height, self.width = upright(picture, flat).shape
-                    seconds.append(pictures.seconds(picture))
-        except VideoError as error:
-            raise VideoError(f"{self._path}: {error}") from None
-        if not seconds:
-            raise VideoError(f"{self._path}: the file holds no video")
-        return seconds
-
-    def _decode(self) -> Iterator[Frame]:
-        try:
-            with self._pictures as pictures:
-                for picture in pictures:
-                    yield pictures.rgb(picture)
-        except VideoError as error:
-            raise VideoError(f"{self._path}: {error}") from None
-
-    def read(self, start: int, stop: int) -> Frame:
-        """See FrameSource."""
-        self._kept = {index: frame for index, frame in self._kept.items() if index >= start}
-        while self._next < stop:
-            frame = next(self._frames, None)
-            if frame is None or frame.shape[:2] != (self.height, self.width):
-                raise VideoError(f"{self._path}: frame {self._next} is missing or of another size")
-            if self._next >= start:
-                self._kept[self._next] = frame
-            self._next += 1
-        return np.stack([self._kept[index] for index in range(start, stop)])
+def _plane(picture: Any, number: int, dtype: type[Any] = np.uint16) -> npt.NDArray[Any]:
+    plane = picture.planes[number]
+    rows = np.frombuffer(plane, dtype).reshape(plane.height, -1)
+    return rows[:, : plane.width]
 
 
-def _uneven(seconds: list[Fraction | None], rate: Fraction) -> list[Fraction] | None:
-    times = [time for time in seconds if time is not None]
-    if len(times) < len(seconds) or any(b <= a for a, b in pairwise(times)):
-        return None  # times that cannot be used
-    even = all(abs(time - index / rate) < _UNEVEN for index, time in enumerate(times))
-    return None if even else times
+def _same_range(picture: Any) -> dict[str, Any]:
+    return {"src_color_range": picture.color_range, "dst_color_range": picture.color_range}
+
+
+def _is_cover(stream: Any) -> bool:
+    """A picture of the disc's cover, which some files of music and films hold as a video."""
+    return "attached_pic" in str(getattr(stream, "disposition", ""))

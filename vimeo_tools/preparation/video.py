@@ -10,13 +10,13 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from vimeo_tools.data.layouts import REDS
 from vimeo_tools.data.pictures import Frame
 from vimeo_tools.data.png import FrameSize, encode_png
+from vimeo_tools.data.scenes import SCENE_THRESHOLD, SceneCuts
 from vimeo_tools.data.septuplets import (
     FRAME_NUMBERS,
     FRAMES_PER_CLIP,
@@ -55,7 +55,7 @@ class CutSettings:
 
     size: FrameSize | None = None
     stride: int = FRAMES_PER_CLIP
-    scene_threshold: float = 0.2
+    scene_threshold: float = SCENE_THRESHOLD
     test_fraction: float = 0.1
     layout: str = "vimeo90k"
     frames: int = 100
@@ -254,31 +254,9 @@ def _usual_crop(frame: Frame) -> FrameSize:
 def _frames_of(video: Path, scene_threshold: float) -> Iterator[tuple[Frame, bool]]:
     """((H, W, 3) uint8, whether a scene begins with it) for each frame."""
     with VideoPictures(video) as pictures:
-        cuts = _SceneCuts(pictures.av, pictures.stream, scene_threshold)
+        cuts = SceneCuts(scene_threshold)
         for picture in pictures:
             yield pictures.rgb(picture), cuts.begins_with(picture)
-
-
-class _SceneCuts:
-    """FFmpeg's ``select`` filter, which lets only frames through that differ from the last one."""
-
-    def __init__(self, av: Any, stream: Any, threshold: float) -> None:
-        self._would_block = (av.error.BlockingIOError, av.error.EOFError)
-        self._graph = av.filter.Graph()
-        source = self._graph.add_buffer(template=stream)
-        select = self._graph.add("select", f"gt(scene,{threshold})")
-        sink = self._graph.add("buffersink")
-        source.link_to(select)
-        select.link_to(sink)
-        self._graph.configure()
-
-    def begins_with(self, frame: Any) -> bool:
-        self._graph.push(frame)
-        try:
-            self._graph.pull()
-        except self._would_block:
-            return False
-        return True
 
 
 def _cover_and_crop(frame: Frame, size: FrameSize) -> Frame:

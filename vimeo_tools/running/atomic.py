@@ -23,7 +23,7 @@ from vimeo_tools.errors import OutputError
 _PART = ".part"
 _PART_NAME = re.compile(r"\..+\.[0-9a-f]+\.part(\.[^.]+)?")
 # Every further write would fail the same way: stop instead of collecting half a million failures.
-_FATAL_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
+FATAL_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
 
 
 def write_file(path: Path, data: bytes) -> None:
@@ -41,7 +41,7 @@ def write_file(path: Path, data: bytes) -> None:
             file.flush()
             part.replace(path)
     except OSError as error:
-        if error.errno in _FATAL_ERRNOS:
+        if error.errno in FATAL_ERRNOS:
             raise OutputError(
                 f"{path}: cannot be written: {os.strerror(error.errno)}; nothing is broken: "
                 "make room or choose another output, then run the same command again"

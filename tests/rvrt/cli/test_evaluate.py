@@ -17,7 +17,7 @@ from rvrt.cli.evaluate import main
 from rvrt.config.network import MODEL_PRESETS
 from rvrt.evaluation.metrics import measure
 from rvrt.models import build_network
-from rvrt.restoration.media import save_picture
+from rvrt.restoration.pictures import save_picture
 from rvrt.weights.checkpoint import Record, load_network, save_weights
 from tests.rvrt.conftest import ROOT, randomise
 from vimeo_tools import downscale, imresize

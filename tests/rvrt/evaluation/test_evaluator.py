@@ -17,7 +17,7 @@ from rvrt.evaluation.results import read_records
 from rvrt.evaluation.sequences import Sequence
 from rvrt.evaluation.summary import Facts, Settings
 from rvrt.restoration.frames import mirror
-from rvrt.restoration.media import save_picture
+from rvrt.restoration.pictures import save_picture
 from rvrt.restoration.restorer import Cutting, Restorer
 from vimeo_tools import imresize
 from vimeo_tools.data.pictures import ArraySequence, read_picture

@@ -8,7 +8,7 @@ from rvrt.evaluation.evaluator import measure_sequence
 from rvrt.evaluation.metrics import measure, ssim_matlab
 from rvrt.evaluation.opening import open_folders
 from rvrt.evaluation.protocol import CENTRE, PROTOCOLS, choose_protocol, protocol_of
-from rvrt.restoration.media import save_picture
+from rvrt.restoration.pictures import save_picture
 from vimeo_tools import downscale, imresize
 
 

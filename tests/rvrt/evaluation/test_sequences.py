@@ -11,7 +11,7 @@ from rvrt.evaluation.opening import (
     open_vimeo,
 )
 from rvrt.evaluation.protocol import PROTOCOLS
-from rvrt.restoration.media import save_picture
+from rvrt.restoration.pictures import save_picture
 from vimeo_tools import DEGRADATIONS, degrade, downscale
 from vimeo_tools.data.png import decode_png
 from vimeo_tools.degradations import Bicubic

@@ -5,7 +5,10 @@ import numpy as np
 import pytest
 
 from rvrt.errors import RestoreError
-from rvrt.restoration.media import open_frames, save_picture, write_video
+from rvrt.restoration.encoding import Encoding, choose_encoder
+from rvrt.restoration.media import Film, open_frames, write_video
+from rvrt.restoration.pictures import save_picture
+from vimeo_tools.data.video_sequence import Timing
 from vimeo_tools.errors import VideoError
 
 
@@ -14,6 +17,13 @@ def picture(seed=0, height=48, width=64):
     rows, columns = np.mgrid[0:height, 0:width]
     parts = [np.sin((rows + seed * 3) / 25), np.cos(columns / 30), np.sin((rows + columns) / 40)]
     return np.round(127 + 100 * np.stack(parts, axis=-1)).astype(np.uint8)
+
+
+def write(path, frames, rate=Fraction(25), *, timing=None, encoding=None, **film):
+    timing = timing or Timing.even(Fraction(rate), len(frames))
+    bits = 8 * frames[0].itemsize
+    encoder = choose_encoder(encoding or Encoding(), path.suffix, bits)
+    write_video(path, frames, Film(timing, **film), encoder)
 
 
 def test_folders_and_what_is_not_there(tmp_path):
@@ -28,10 +38,11 @@ def test_video_there_and_back(tmp_path, suffix):
     pytest.importorskip("av")
     frames = [picture(seed) for seed in range(12)]
     path = tmp_path / f"v{suffix}"
-    write_video(path, frames, Fraction(30000, 1001), sound=None)
+    write(path, frames, Fraction(30000, 1001))
     reader = open_frames(path)
-    assert len(reader.names) == 12 and reader.times is None
-    assert (reader.height, reader.width, reader.rate) == (48, 64, Fraction(30000, 1001))
+    assert len(reader.names) == 12
+    assert (reader.height, reader.width) == (48, 64)
+    assert abs(reader.timing.rate - Fraction(30000, 1001)) < 0.03  # Matroska counts milliseconds
     for start, stop in ((0, 6), (4, 10), (8, 12)):
         got = reader.read(start, stop).astype(int)
         # Loss of H.264 and of halved chroma; a wrong colour matrix alone is off by 10 and more.
@@ -53,7 +64,7 @@ def cloudy(height=256, width=320):
 def test_a_video_is_no_darker_than_its_frames(tmp_path, make):
     av = pytest.importorskip("av")
     frame = make()
-    write_video(tmp_path / "v.mp4", [frame] * 12, Fraction(25))
+    write(tmp_path / "v.mp4", [frame] * 12)
     back = open_frames(tmp_path / "v.mp4").read(0, 12).astype(float)
     assert abs((back - frame).mean()) < 0.05
     assert np.abs((back - frame).mean(axis=(0, 1, 2))).max() < 0.1  # half of it H.264's
@@ -68,11 +79,13 @@ def test_a_video_is_no_darker_than_its_frames(tmp_path, make):
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 def test_frames_are_shown_when_they_were(tmp_path, suffix):
     pytest.importorskip("av")
-    times = [Fraction(ms, 1000) for ms in (0, 40, 80, 400, 440, 1000)]
+    ticks = np.array([0, 3600, 7200, 36000, 36090, 90000])
+    timing = Timing(Fraction(1, 90000), ticks, Fraction(25))
     frames = [picture(seed) for seed in range(6)]
-    write_video(tmp_path / f"v{suffix}", frames, Fraction(25), times=times)
-    reader = open_frames(tmp_path / f"v{suffix}")
-    assert [round(time, 3) for time in reader.times] == times
+    write(tmp_path / f"v{suffix}", frames, timing=timing)
+    found = open_frames(tmp_path / f"v{suffix}").timing
+    assert [found.seconds(index) for index in range(6)] == [timing.seconds(i) for i in range(6)]
+    assert found.unit == (timing.unit if suffix == ".mp4" else Fraction(1, 1000))
 
 
 def tone(av, path, seconds=1):
@@ -95,7 +108,7 @@ def test_sound_is_copied(tmp_path, suffix):
     source, target = tmp_path / f"in{suffix}", tmp_path / f"out{suffix}"
     tone(av, source)
     reader = open_frames(source)
-    write_video(target, list(reader.read(0, 10)), reader.rate, source, reader.times)
+    write(target, list(reader.read(0, 10)), timing=reader.timing, copied=source)
     packets, begins = {}, {}
     for path in (source, target):
         with av.open(str(path)) as file:
@@ -114,4 +127,4 @@ def test_without_pyav(tmp_path, monkeypatch):
     with pytest.raises(VideoError, match=r"need PyAV: pip install 'vimeo-tools\[video\]'"):
         open_frames(tmp_path / "x.mp4")
     with pytest.raises(VideoError, match="need PyAV"):
-        write_video(tmp_path / "y.mp4", [], Fraction(25))
+        write(tmp_path / "y.mp4", [picture()])

@@ -15,14 +15,17 @@ from rvrt.config.network import MODEL_PRESETS
 from rvrt.errors import MemoryLimitError, RestoreError
 from rvrt.models import build_network
 from rvrt.restoration.frames import to_uint8
-from rvrt.restoration.media import open_frames, save_picture
+from rvrt.restoration.media import open_frames
 from rvrt.restoration.memory import tile_memory
 from rvrt.restoration.network import open_network
+from rvrt.restoration.parts import Choice
+from rvrt.restoration.pictures import save_picture
 from rvrt.restoration.restore import Job, Summary, restore
 from rvrt.restoration.restorer import Cutting, Restorer
 from rvrt.restoration.tiling import plan_tiles
 from rvrt.weights.checkpoint import Record, save_weights
 from tests.rvrt.conftest import ROOT
+from tests.rvrt.restoration.test_media import write
 from vimeo_tools.errors import OutputError
 
 # So large that what the sums take beside the tiles does not count.
@@ -55,6 +58,9 @@ class Enlarge:
 
 def volume(frames, height, width):
     return MEGA * frames * height * width
+
+
+ONE_SCENE = Choice(cuts="none")  # noise would be all cuts
 
 
 def run(job, network=None, **cutting):
@@ -114,7 +120,7 @@ def test_no_tile_small_enough(tmp_path, weights):
 
 def test_a_stopped_run_goes_on_frame_by_frame(tmp_path, weights):
     frames = write_frames(tmp_path / "in", 60)
-    job, limit = Job(tmp_path / "in", tmp_path / "out", weights), MEGA * 14 * 64 * 72.5
+    job, limit = Job(tmp_path / "in", tmp_path / "out", weights, ONE_SCENE), MEGA * 14 * 64 * 72.5
     calls = iter(range(2))
 
     def stops_at_the_third():
@@ -141,7 +147,7 @@ def test_frames_of_two_jobs_never_mix(tmp_path, weights):
     job = Job(tmp_path / "in", tmp_path / "out", weights)
     run(job)
     weights.write_bytes(b"others")
-    with pytest.raises(OutputError, match="of another input or of other weights"):
+    with pytest.raises(OutputError, match="of another input, of other weights or of other set"):
         run(job)
     (tmp_path / "foreign").mkdir()
     (tmp_path / "foreign" / "holiday.png").write_bytes(b"mine")
@@ -178,11 +184,9 @@ def test_frames_that_are_no_picture_are_not_written(tmp_path, weights):
 
 def test_video_to_video_with_resume(tmp_path, weights):
     pytest.importorskip("av")
-    from rvrt.restoration.media import write_video
-
     rows, columns = np.mgrid[0:48, 0:64]
     smooth = np.stack([rows * 4, columns * 3, 255 - rows * 4], axis=-1).astype(np.uint8)
-    write_video(tmp_path / "in.mp4", [smooth] * 5, Fraction(24))
+    write(tmp_path / "in.mp4", [smooth] * 5, Fraction(24))
     job = Job(tmp_path / "in.mp4", tmp_path / "out.mkv", weights)
 
     def fails():
@@ -195,7 +199,7 @@ def test_video_to_video_with_resume(tmp_path, weights):
     assert not job.folder.exists()
     reader = open_frames(job.target)
     assert (len(reader.names), reader.height, reader.width) == (5, 192, 256)
-    assert reader.rate == 24
+    assert reader.timing.rate == 24
     wanted = open_frames(job.source).read(0, 1)[0].repeat(4, 0).repeat(4, 1)
     assert np.abs(reader.read(0, 1)[0].astype(int) - wanted).mean() < 2
     assert run(job) == Summary(0, 5)
@@ -218,6 +222,7 @@ def light_weights(tmp_path_factory):
 def test_command(tmp_path, light_weights):
     write_frames(tmp_path / "in", 3, 20, 24)
     command = [str(tmp_path / "in"), str(tmp_path / "out"), "--weights", str(light_weights)]
+    command += ["--cuts", "none"]
     done = CliRunner().invoke(restore_main, command)
     assert done.exit_code == 0, done.output
     assert "3 frames restored" in done.output
@@ -229,7 +234,8 @@ def test_command(tmp_path, light_weights):
 
 def test_command_without_weights_takes_those_of_the_package_and_says_so(tmp_path):
     frames = write_frames(tmp_path / "in", 2, 20, 24)
-    done = CliRunner().invoke(restore_main, [str(tmp_path / "in"), str(tmp_path / "out")])
+    command = [str(tmp_path / "in"), str(tmp_path / "out"), "--cuts", "none"]
+    done = CliRunner().invoke(restore_main, command)
     assert done.exit_code == 0, done.output
     assert "weights: rvrt-small" in done.output
     assert "github.com/JingyunLiang/RVRT/releases" in done.output
@@ -238,9 +244,7 @@ def test_command_without_weights_takes_those_of_the_package_and_says_so(tmp_path
     wanted = dict(Restorer(network.cell, Cutting(padding="borders")).restore(frames))
     for ours, expected in zip(restored(tmp_path / "out"), wanted.values(), strict=True):
         np.testing.assert_array_equal(ours, to_uint8(expected))
-    again = CliRunner().invoke(
-        restore_main, [str(tmp_path / "in"), str(tmp_path / "out"), "--weights", "rvrt-small"]
-    )
+    again = CliRunner().invoke(restore_main, [*command, "--weights", "rvrt-small"])
     assert "0 frames restored, 2 were there already" in again.output
     assert "weights:" not in again.output
 

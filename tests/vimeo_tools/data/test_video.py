@@ -1,12 +1,16 @@
 """Videos as RGB: every matrix and range, turned upright, the same to all who read them."""
 
+import contextlib
 import itertools
+from fractions import Fraction
 
 import numpy as np
 import pytest
 
 from vimeo_tools.data.png import FrameSize
-from vimeo_tools.data.video import VideoPictures, VideoSequence
+from vimeo_tools.data.scenes import SceneCuts
+from vimeo_tools.data.video import VideoPictures
+from vimeo_tools.data.video_sequence import VideoSequence
 from vimeo_tools.errors import VideoError
 from vimeo_tools.preparation.video import CutSettings, septuplets_of
 
@@ -113,3 +117,45 @@ def test_damaged_and_silent_videos(tmp_path):
         VideoSequence(tmp_path / "s.mkv")
     with pytest.raises(VideoError, match="cannot be read as a video"), VideoPictures(tmp_path):
         pass
+
+
+def by_ffmpeg(pictures, threshold):
+    """Which pictures FFmpeg's select filter lets through."""
+    graph = av.filter.Graph()
+    first = pictures[0]
+    chain = [
+        graph.add_buffer(
+            width=first.width, height=first.height, format=first.format, time_base=first.time_base
+        ),
+        graph.add("select", f"gt(scene,{threshold})"),
+        graph.add("buffersink"),
+    ]
+    graph.link_nodes(*chain).configure()
+    found = []
+    for index, picture in enumerate(pictures):
+        graph.push(picture)
+        with contextlib.suppress(av.error.BlockingIOError, av.error.EOFError):
+            graph.pull()
+            found.append(index)
+    return found
+
+
+@pytest.mark.parametrize("layout", ["yuv420p", "yuv444p", "rgb24", "gray"])
+def test_scenes_begin_where_ffmpeg_says(layout):
+    rng = np.random.default_rng(4)
+    still = rng.integers(0, 256, (64, 96, 3))
+    pictures = []
+    for index in range(40):
+        if index in (5, 6, 11, 20, 33):  # noise of more and more strength
+            still = still + rng.normal(0, 30 * (index - 2), still.shape)
+        frame = np.clip(still + rng.normal(0, 5, still.shape), 0, 255).astype(np.uint8)
+        picture = av.VideoFrame.from_ndarray(frame, format="rgb24").reformat(format=layout)
+        picture.pts, picture.time_base = index, Fraction(1, 25)
+        pictures.append(picture)
+    some = set()
+    for threshold in (0.03, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5):
+        cuts = SceneCuts(threshold)
+        found = [index for index, picture in enumerate(pictures) if cuts.begins_with(picture)]
+        assert found == by_ffmpeg(pictures, threshold)
+        some.add(len(found))
+    assert len(some) > 2
