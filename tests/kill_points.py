@@ -122,7 +122,8 @@ class _Enlarge:
 
 def _restore(source: str, target: str) -> Callable[[], None]:
     def run() -> None:
-        from rvrt.restoration.restore import Job, restore
+        from rvrt.restoration.jobs import Job
+        from rvrt.restoration.restore import restore
 
         restore(Job(Path(source), Path(target), Path(__file__)), _Enlarge())
 

@@ -127,9 +127,9 @@ def main(source: Path, target: Path, weights: Path | None, **given: Any) -> None
     with message_for_errors():
         from rvrt.restoration.batch import jobs_of
         from rvrt.restoration.encoding import Encoding
+        from rvrt.restoration.jobs import Job
         from rvrt.restoration.network import open_network
         from rvrt.restoration.parts import Choice
-        from rvrt.restoration.restore import Job
 
         weights = _default_weights() if weights is None else weights_path(weights)
         job = Job(

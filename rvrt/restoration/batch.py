@@ -8,7 +8,8 @@ from pathlib import Path
 
 from rvrt.errors import RestoreError
 from rvrt.restoration.encoding import CODECS, VIDEO_SUFFIXES
-from rvrt.restoration.restore import OTHER_VIDEOS, Job
+from rvrt.restoration.jobs import Job
+from rvrt.restoration.restore import OTHER_VIDEOS
 from vimeo_tools.data.pictures import find_pictures
 from vimeo_tools.running.folders import make_folder, refuse_overlap
 

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from rvrt.restoration.encoding import Encoding, choose_encoder
+from rvrt.restoration.film import Film
 from rvrt.restoration.frames import finished
-from rvrt.restoration.media import Film, write_video
+from rvrt.restoration.jobs import Job
+from rvrt.restoration.media import write_video
 from rvrt.restoration.parts import Part, open_material
 from rvrt.restoration.pictures import save_picture
-from rvrt.restoration.restore import Job
 from rvrt.restoration.restorer import Restorer
 from vimeo_tools.data.pictures import AnyFrame
 from vimeo_tools.resize.matlab import imresize

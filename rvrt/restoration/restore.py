@@ -7,181 +7,28 @@ Frames on the disk are final, so that a run that was killed goes on where it sto
 
 from __future__ import annotations
 
-import json
 import time
-import zlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from rvrt.errors import RestoreError
-from rvrt.restoration.encoding import VIDEO_SUFFIXES, Encoder, Encoding, choose_encoder
+from rvrt.restoration.encoding import VIDEO_SUFFIXES, choose_encoder
 from rvrt.restoration.frames import finished
-from rvrt.restoration.media import Film, try_encoder, video_comment, write_video
+from rvrt.restoration.jobs import Job, Summary, Work
+from rvrt.restoration.media import try_encoder, video_comment, write_video
 from rvrt.restoration.pace import Pace, clock_text
-from rvrt.restoration.parts import Choice, Material, Part, open_material
+from rvrt.restoration.parts import Part, open_material
 from rvrt.restoration.pictures import read_deep_picture, save_picture
 from rvrt.restoration.restorer import Restorer
 from rvrt.restoration.tiling import TilePlan, spans_for
 from vimeo_tools.data.video import import_av
 from vimeo_tools.running.folders import refuse_overlap, taken
 from vimeo_tools.running.progress import progress
-from vimeo_tools.running.records import Record
 
 OTHER_VIDEOS = (".avi", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".ts", ".gif")
-_JOB_FILE = ".rvrt-restore.json"
 _SECONDS_A_LINE = 30.0  # in a log
 _BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} frames [{elapsed}{postfix}]"
-
-
-@dataclass(frozen=True)
-class Job:
-    """What to restore, and into what.
-
-    Attributes:
-        source: folder of frames or video file.
-        target: folder of PNG frames, or video file to make.
-        weights: the file of weights, which frames on the disk must come from.
-        choice: which frames, where scenes begin, and the rate of a video made from a folder.
-        scale: how many times larger frames come out; None for the network's, else below it.
-        bits: of PNG frames, 8 or 16; None for 16 where the source has more than 8.
-        encoding: of a video.
-        sound: a video gets the sound of its source.
-        subtitles: a video gets the subtitles of its source.
-        overwrite: replace what another job made under the target's name.
-    """
-
-    source: Path
-    target: Path
-    weights: Path
-    choice: Choice = field(default_factory=Choice)
-    scale: int | None = None
-    bits: int | None = None
-    encoding: Encoding = field(default_factory=Encoding)
-    sound: bool = True
-    subtitles: bool = True
-    overwrite: bool = False
-
-    @property
-    def makes_video(self) -> bool:
-        """Whether the target is a video file."""
-        return self.target.suffix.lower() in VIDEO_SUFFIXES
-
-    @property
-    def folder(self) -> Path:
-        """Where restored frames are kept; for a video, until it is encoded."""
-        if self.makes_video:
-            return self.target.with_name(f"{self.target.name}.frames")
-        return self.target
-
-
-@dataclass(frozen=True)
-class Summary:
-    """What a run did.
-
-    Attributes:
-        restored: frames.
-        found: frames that were there already.
-        scenes: of the frames that were wanted.
-        seconds: that restoring took.
-        notes: what a person should know.
-    """
-
-    restored: int
-    found: int
-    scenes: int = field(default=1, compare=False)
-    seconds: float = field(default=0.0, compare=False)
-    notes: tuple[str, ...] = field(default=(), compare=False)
-
-    def text(self) -> str:
-        """For a person."""
-        found = f", {self.found} were there already" if self.found else ""
-        speed = ""
-        if self.restored and self.seconds:
-            rate = self.restored / self.seconds
-            speed = f" in {clock_text(self.seconds)}, {rate:.2f} frames/s"
-        scenes = f"; {self.scenes} scene{'s' if self.scenes > 1 else ''}"
-        return f"{self.restored} frames restored{found}{speed}{scenes}"
-
-
-@dataclass(frozen=True)
-class _Work:
-    """A job with its input opened.
-
-    Attributes:
-        job: as given.
-        material: its input.
-        scale: how many times larger frames come out.
-        bits: of the PNG frames.
-        encoder: of the video; None for a folder.
-    """
-
-    job: Job
-    material: Material
-    scale: int
-    bits: int
-    encoder: Encoder | None
-
-    @property
-    def film(self) -> Film:
-        """What the video is besides its pictures."""
-        job, material, video = self.job, self.material, self.material.video
-        if video is None:
-            return Film(material.timing.part(material.start, material.stop))
-        choice = job.choice
-        begin = material.timing.seconds(material.start) if choice.start else None
-        timing = material.timing
-        return Film(
-            timing if begin is None else timing.part(material.start, material.stop),
-            video.colours,
-            video.pixel_aspect,
-            job.source,
-            job.sound,
-            job.subtitles,
-            begin,
-            choice.end,
-        )
-
-    @property
-    def paths(self) -> list[Path]:
-        """Of all restored frames, in order."""
-        names = self.material.source.names[self.material.start : self.material.stop]
-        return [self.job.folder / f"{name}.png" for name in names]
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What a person should know."""
-        video, encoder = self.material.video, self.encoder
-        if video is None:
-            return ()
-        notes = []
-        if video.interlaced:
-            notes.append("frames are interlaced; deinterlace them first, or they come out combed")
-        in_matroska = self.job.target.suffix.lower() == ".mkv"
-        if video.pixel_aspect != 1 and not (encoder and encoder.says_aspect(in_matroska)):
-            told = f"{video.pixel_aspect.numerator}:{video.pixel_aspect.denominator}"
-            notes.append(f"its pixels are {told}, which the output cannot say; show it so")
-        return tuple(notes)
-
-    def record(self) -> _JobRecord:
-        """Of the restored frames."""
-        material = self.material
-        settings = [material.start, material.stop, list(material.cuts), self.scale, self.bits]
-        return _JobRecord(
-            {
-                "weights": zlib.crc32(self.job.weights.read_bytes()),
-                "input": _checksum(material.source.identity),
-                "settings": _checksum(settings),
-            }
-        )
-
-    def comment(self) -> str:
-        """What the video says of its job."""
-        encoding, job = self.job.encoding, self.job
-        how = [encoding.codec, encoding.crf, encoding.pix_fmt, encoding.lossless]
-        how += [str(job.choice.rate), job.sound, job.subtitles]
-        return json.dumps({**self.record().settings, "encoding": _checksum(how)})
 
 
 def restore(job: Job, restorer: Restorer) -> Summary:
@@ -208,7 +55,7 @@ def restore(job: Job, restorer: Restorer) -> Summary:
     return summary
 
 
-def _opened(job: Job, scale: int) -> _Work:
+def _opened(job: Job, scale: int) -> Work:
     """The input, and all that could be refused, looked at before anything is written."""
     if job.scale is not None and job.scale > scale:
         raise RestoreError(
@@ -218,18 +65,18 @@ def _opened(job: Job, scale: int) -> _Work:
     source = material.source
     source_bits = 16 if getattr(source, "dtype", "uint8") == "uint16" else 8
     if not job.makes_video:
-        return _Work(job, material, job.scale or scale, job.bits or source_bits, None)
+        return Work(job, material, job.scale or scale, job.bits or source_bits, None)
     if job.bits is not None:
         raise RestoreError("--png-bits is for a folder of PNG frames; a video's are in --pix-fmt")
     encoder = choose_encoder(job.encoding, job.target.suffix.lower(), source_bits)
-    work = _Work(job, material, job.scale or scale, 8 if encoder.bits == 8 else 16, encoder)
+    work = Work(job, material, job.scale or scale, 8 if encoder.bits == 8 else 16, encoder)
     try_encoder(
         job.target, work.scale * source.height, work.scale * source.width, work.film, encoder
     )
     return work
 
 
-def _restore_missing(restorer: Restorer, work: _Work, paths: list[Path]) -> Summary:
+def _restore_missing(restorer: Restorer, work: Work, paths: list[Path]) -> Summary:
     scenes, first = work.material.scenes, work.material.start
     missing = [index for index, path in enumerate(paths) if not path.exists()]
     wanted = [_within(scene, first, missing) for scene in scenes]
@@ -294,22 +141,6 @@ def _check_target(job: Job) -> None:
         refuse_overlap(job.folder, job.source)
 
 
-class _JobRecord(Record):
-    """Checksums of the weights, of what is known about the input, and of settings."""
-
-    def __init__(self, mark: dict[str, int]) -> None:
-        super().__init__(mark, _JOB_FILE, remedy="choose another output")
-
-    def refusal(self, found: Mapping[str, Any]) -> str:
-        return (
-            f"holds frames of another input, of other weights or of other settings; {self.remedy}"
-        )
-
-
-def _checksum(value: Any) -> int:
-    return zlib.crc32(json.dumps(value).encode())
-
-
 def _clear(job: Job, paths: list[Path]) -> None:
     """Remove another job's frames, as far as they have the names of this one's."""
     if job.makes_video:  # what was kept until it was encoded
@@ -329,7 +160,7 @@ def _clear(job: Job, paths: list[Path]) -> None:
         path.unlink(missing_ok=True)
 
 
-def _is_made(work: _Work) -> bool:
+def _is_made(work: Work) -> bool:
     """Whether the video is there, made by the same job; RestoreError where it is another's."""
     job = work.job
     if not job.target.exists():

@@ -26,6 +26,9 @@ from vimeo_tools.errors import VideoError
 
 _FULL = 2  # FFmpeg's number of the full range
 _OPAQUE = 255
+# swscale rounds colours to nearest; without these flags it darkens by a level. By number, as PyAV
+# has their names from 18 on: bilinear, accurate_rnd, full_chroma_int, full_chroma_inp.
+_EXACT = 0x2 | 0x40000 | 0x2000 | 0x4000
 
 
 def import_av(purpose: object = "videos") -> Any:
@@ -41,12 +44,6 @@ def import_av(purpose: object = "videos") -> Any:
         raise VideoError(
             f"{purpose}: video files need PyAV: pip install 'vimeo-tools[video]'"
         ) from None
-
-
-def exact(av: Any) -> Any:
-    """Flags with which swscale rounds colours to nearest; without them it darkens by a level."""
-    flags = av.video.reformatter.Interpolation
-    return flags.BILINEAR | flags.ACCURATE_RND | flags.FULL_CHR_H_INT | flags.FULL_CHR_H_INP
 
 
 class VideoPictures:
@@ -116,7 +113,7 @@ class VideoPictures:
             src_colorspace="ITU709" if unnamed else None,
             src_color_range=picture.color_range,
             dst_color_range="JPEG",
-            interpolation=exact(self.av),
+            interpolation=_EXACT,
         )
         return upright(picture, converted.to_ndarray())
 
@@ -124,7 +121,7 @@ class VideoPictures:
         """(H, W, 3) uint16 RGB in 0..65535, turned upright, of a picture of more than 8 bits."""
         layout, bits = picture.format, bits_of(picture)
         if layout.is_rgb:
-            pixels = picture.reformat(format="rgb48le", interpolation=exact(self.av)).to_ndarray()
+            pixels = picture.reformat(format="rgb48le", interpolation=_EXACT).to_ndarray()
             return upright(picture, pixels)
         if len(layout.components) < 3:  # grey
             y = _plane(picture.reformat(format=f"gray{bits}le"), 0)
@@ -132,7 +129,7 @@ class VideoPictures:
             grey = Colours(full_range=self.colours(picture).full_range)
             return upright(picture, rgb_from_yuv((y, middle, middle), bits, grey))
         whole = picture.reformat(
-            format=f"yuv444p{bits}le", interpolation=exact(self.av), **_same_range(picture)
+            format=f"yuv444p{bits}le", interpolation=_EXACT, **_same_range(picture)
         )
         planes = _plane(whole, 0), _plane(whole, 1), _plane(whole, 2)
         return upright(picture, rgb_from_yuv(planes, bits, self.colours(picture)))

@@ -3,6 +3,7 @@
 from fractions import Fraction
 
 import numpy as np
+import pytest
 
 
 def make_film(av, path, frames, *, codec="ffv1", layout="yuv420p", unit=None, ticks=None, **marks):
@@ -30,6 +31,8 @@ def make_film(av, path, frames, *, codec="ffv1", layout="yuv420p", unit=None, ti
         if aspect:
             context.sample_aspect_ratio = aspect
         if turned:
+            if not hasattr(av.video.stream.VideoStream, "set_display_rotation"):
+                pytest.skip("PyAV before 18 writes no rotation")
             stream.set_display_rotation(turned)
         for name, value in marks.items():
             setattr(context, name, value)

@@ -12,10 +12,11 @@ import pytest
 from rvrt.config.network import MODEL_PRESETS
 from rvrt.errors import RestoreError
 from rvrt.restoration.encoding import Encoding
+from rvrt.restoration.jobs import Job
 from rvrt.restoration.media import open_frames
 from rvrt.restoration.parts import Choice
 from rvrt.restoration.pictures import read_deep_picture, save_picture
-from rvrt.restoration.restore import Job, restore
+from rvrt.restoration.restore import restore
 from rvrt.restoration.restorer import Cutting, Restorer
 from tests.oracles.imresize_oracle import imresize as slow_imresize
 from tests.rvrt.conftest import ROOT
@@ -311,9 +312,10 @@ def with_sound_and_text(path, seconds=2):
     with av.open(str(path), "w") as out:
         video = out.add_stream("libx264", rate=25)
         video.width, video.height, video.pix_fmt = 32, 24, "yuv420p"
-        sound = out.add_stream("aac", rate=16000)
-        wave = np.sin(np.arange(16000 * seconds) / 8).astype(np.float32)[None]
-        block = av.AudioFrame.from_ndarray(wave, format="fltp", layout="mono")
+        sound = out.add_stream("flac", rate=16000)  # AAC begins before its beginning
+        sound.layout, sound.format = "mono", "s16"
+        wave = (9000 * np.sin(np.arange(16000 * seconds) / 8)).astype(np.int16)[None]
+        block = av.AudioFrame.from_ndarray(wave, format="s16", layout="mono")
         block.sample_rate, block.pts = 16000, 0
         for frame in smooth(25 * seconds):
             out.mux(video.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
@@ -457,7 +459,8 @@ def test_bad_input(tmp_path, weights):
 NO_ROOM = """
 import resource, sys
 from pathlib import Path
-from rvrt.restoration.restore import Job, restore
+from rvrt.restoration.jobs import Job
+from rvrt.restoration.restore import restore
 from rvrt.restoration.media import open_frames
 from rvrt.restoration.parts import Choice
 from tests.rvrt.restoration.test_films import Repeat

@@ -6,7 +6,8 @@ import pytest
 
 from rvrt.errors import RestoreError
 from rvrt.restoration.encoding import Encoding, choose_encoder
-from rvrt.restoration.media import Film, open_frames, write_video
+from rvrt.restoration.film import Film
+from rvrt.restoration.media import open_frames, write_video
 from rvrt.restoration.pictures import save_picture
 from vimeo_tools.data.video_sequence import Timing
 from vimeo_tools.errors import VideoError

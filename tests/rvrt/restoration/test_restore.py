@@ -15,12 +15,13 @@ from rvrt.config.network import MODEL_PRESETS
 from rvrt.errors import MemoryLimitError, RestoreError
 from rvrt.models import build_network
 from rvrt.restoration.frames import to_uint8
+from rvrt.restoration.jobs import Job, Summary
 from rvrt.restoration.media import open_frames
 from rvrt.restoration.memory import tile_memory
 from rvrt.restoration.network import open_network
 from rvrt.restoration.parts import Choice
 from rvrt.restoration.pictures import save_picture
-from rvrt.restoration.restore import Job, Summary, restore
+from rvrt.restoration.restore import restore
 from rvrt.restoration.restorer import Cutting, Restorer
 from rvrt.restoration.tiling import plan_tiles
 from rvrt.weights.checkpoint import Record, save_weights

@@ -8,10 +8,11 @@ import pytest
 
 from rvrt.config.network import MODEL_PRESETS
 from rvrt.errors import RestoreError
+from rvrt.restoration.jobs import Job
 from rvrt.restoration.media import open_frames
 from rvrt.restoration.parts import Choice, open_material, parse_time, read_cuts
 from rvrt.restoration.pictures import read_deep_picture, save_picture
-from rvrt.restoration.restore import Job, restore
+from rvrt.restoration.restore import restore
 from rvrt.restoration.restorer import Cutting, Restorer
 from tests.rvrt.restoration.films import make_film
 from vimeo_tools.data.video_sequence import Timing
