@@ -46,7 +46,8 @@ def stage(folder: Path) -> None:
         copy(source, folder / "tests" / "resize" / source.name)
     for name in ("oracles/imresize_oracle.py", "expected/make.py"):
         copy(ROOT / "tests" / name, folder / "tests" / name)
-    shutil.copy(ROOT / "tests/expected/imresize.npz", folder / "tests/expected")
+    for name in ("imresize.npz", "basicsr.npz"):
+        shutil.copy(ROOT / "tests/expected" / name, folder / "tests/expected")
     for name in ("tests", "tests/oracles", "tests/expected"):
         (folder / name / "__init__.py").touch()
 

@@ -50,6 +50,24 @@ def make_torch():
     np.savez_compressed(FOLDER / "torch.npz", **values)
 
 
+# --- BasicSR's resize ---------------------------------------------------------------------------
+
+BASICSR_SCALES = {"1/2": 1 / 2, "1/3": 1 / 3, "1/4": 1 / 4, "2": 2, "4": 4, "0.7": 0.7, "3": 3}
+
+
+def band():
+    """(8, 300, 1) float32 in 0..1: wide, so that coordinates in float32 are off at its end."""
+    return np.random.RandomState(21).randint(0, 256, (8, 300, 1)).astype(np.float32) / 255
+
+
+def make_basicsr():
+    from basicsr.utils.matlab_functions import imresize
+
+    values = {name: imresize(band(), scale) for name, scale in BASICSR_SCALES.items()}
+    every = {name: np.ascontiguousarray(value[:, ::21]) for name, value in values.items()}
+    np.savez_compressed(FOLDER / "basicsr.npz", **every)
+
+
 # --- networks -----------------------------------------------------------------------------------
 
 SIZES = {
@@ -139,4 +157,9 @@ def make_networks():
 
 
 if __name__ == "__main__":
-    {"imresize": make_imresize, "networks": make_networks, "torch": make_torch}[sys.argv[1]]()
+    {
+        "basicsr": make_basicsr,
+        "imresize": make_imresize,
+        "networks": make_networks,
+        "torch": make_torch,
+    }[sys.argv[1]]()
