@@ -1,6 +1,7 @@
 """LQ generation and verify against their floors, packing against ``cp -r``, in turn in one run.
 
     python benchmarks/bench_prepare.py [SEPTUPLET_FOLDER] [--workers N] [--rounds N]
+        [--degradation NAME]
 
 Without a folder 24 clips are synthesized. The floor of LQ generation decodes the same PNGs and
 encodes the same outputs with Pillow, in the same processes; that of verify decodes both. One worker
@@ -22,7 +23,7 @@ from timing import measure, show
 
 from vimeo_tools.data.codecs import CODECS, VARIABLE
 from vimeo_tools.data.septuplets import FRAME_NUMBERS, GT_FOLDER, find_keys, frame_path, usual_size
-from vimeo_tools.degradations import Bicubic
+from vimeo_tools.degradations import choose_degradation
 from vimeo_tools.preparation.downsample import LqSettings, downsample_tree
 from vimeo_tools.preparation.pack import PackPlan, pack
 from vimeo_tools.preparation.synthetic import synthesize
@@ -73,10 +74,10 @@ def fresh(folder):
     return folder
 
 
-def bench_lq(gt_root, keys, work, workers, rounds):
+def bench_lq(gt_root, keys, work, workers, rounds, made):
     size = usual_size(gt_root, keys)
     lq_root, out = work / "lq", work / "out"
-    settings = LqSettings(Bicubic("double"), 4, size)
+    settings = LqSettings(made, 4, size)
     alone = workers == 1
     usable = [name for name, codec in CODECS.items() if not codec.lacks]
     if not alone:  # pillow and zlib have one encoder: a worker would take zlib for both
@@ -93,7 +94,7 @@ def bench_lq(gt_root, keys, work, workers, rounds):
         medians = measure(calls, rounds, clock=clock)
         sizes = {name: size_of(out) for name, call in calls.items() if not call()}
     frames = len(keys) * len(FRAME_NUMBERS)
-    show(f"LQ of {frames} frames with {workers} workers", medians, base="floor")
+    show(f"LQ of {frames} frames with {workers} workers, {made}", medians, base="floor")
     for name, made in sizes.items():
         print(f"  {name}: {made / frames:.0f} bytes a frame, x {made / sizes['floor']:.3f}")
     if alone:
@@ -132,6 +133,7 @@ def main():
     parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--workers", type=int, default=available_workers())
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--degradation", type=choose_degradation, default="bicubic")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)
@@ -142,7 +144,7 @@ def main():
         gt_root = arguments.folder / GT_FOLDER
         keys = find_keys(gt_root)
         for workers in sorted({1, arguments.workers}):
-            bench_lq(gt_root, keys, work, workers, arguments.rounds)
+            bench_lq(gt_root, keys, work, workers, arguments.rounds, arguments.degradation)
         bench_pack(gt_root, keys, work, arguments.rounds)
 
 
