@@ -27,6 +27,12 @@ from rvrt.config.network import SkeletonConfig
     type=click.Choice(["authors", "mindediting"]),
     help="Who trained: sets GELU and epsilon. Without it: mindediting for .ckpt and Light.",
 )
+@click.option(
+    "--degradation",
+    metavar="NAME",
+    help="What the weights were trained on, such as bicubic or bd; rvrt-eval warns of other "
+    "frames.  [default: by the authors' name of the file]",
+)
 @click.option("--entry", help="Entry of a PyTorch file; without it params, params_ema, state_dict.")
 @PLUGIN
 @VERSION
@@ -36,6 +42,7 @@ def main(
     form: str,
     model: str | None,
     origin: str | None,
+    degradation: str | None,
     entry: str | None,
 ) -> None:
     """Convert weights of RVRT, RVRT Light or SpyNet from SOURCE to TARGET.
@@ -46,7 +53,7 @@ def main(
     with message_for_errors():
         from rvrt.weights.convert import convert
 
-        done = convert(source, target, form, model, origin, entry)
+        done = convert(source, target, form, model, origin, entry, degradation)
     config = done.record.config
     for note in done.notes:
         click.echo(f"note: {note}", err=True)
@@ -55,5 +62,7 @@ def main(
         how = f": {config.gelu} GELU, epsilon {config.layer_norm_eps:g}"
     click.echo(
         f"{target}: {done.parameters} parameters, {done.numbers:,} numbers of {config.title} "
-        f"({done.record.part}), trained by {done.record.origin}{how}"
+        f"({done.record.part}), trained by {done.record.origin}"
+        + f" on {done.record.degradation}" * bool(done.record.degradation)
+        + how
     )

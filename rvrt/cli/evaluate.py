@@ -23,6 +23,7 @@ from rvrt.evaluation.evaluator import Job, evaluate, unmeasured
 from rvrt.evaluation.groups import find_groups, read_groups
 from rvrt.evaluation.metrics import MORE_METRICS
 from rvrt.evaluation.protocol import PROTOCOLS
+from rvrt.evaluation.recipes import look_at, warnings
 from rvrt.evaluation.report.page import write_report
 from rvrt.evaluation.results_table import results_table
 from rvrt.evaluation.temporal import PAIR_METRICS
@@ -188,6 +189,10 @@ def main(
         settings = make_settings(choices, sequences, network)
         chosen = {**settings.to_json(), "every_nth": every_nth, "limit": limit}
         facts = make_facts(choices, sequences, network, chosen)
+        found = look_at(sequences, keys)
+        recipe = network.degradation if network else None
+        for warning in warnings(sequences.source, found, recipe):
+            click.echo(f"Warning: {warning}", err=True)
         job = Job(output_dir, sequences, keys, group_of, settings, facts, shard)
         results = evaluate(job, make_restorer(choices, network))
         if results is None:

@@ -17,8 +17,8 @@ from rvrt.models.kernels.backends import OPERATORS, describe_backend
 from rvrt.models.skeleton import Skeleton
 from rvrt.restoration.tiling import Picture, Span
 from rvrt.runtime import device
-from rvrt.weights.checkpoint import load_network
-from rvrt.weights.pretrained import weights_path
+from rvrt.weights.checkpoint import load_recorded
+from rvrt.weights.pretrained import NAMES, pretrained, weights_path
 
 # Belong to the weights, not to the preset: the authors' and mindediting's differ in them.
 _OF_THE_WEIGHTS = ("gelu", "layer_norm_eps")
@@ -34,6 +34,8 @@ class OpenNetwork:
         path: of its weights.
         sha256: of that file.
         preset: whose sizes it has; None for sizes of one's own.
+        degradation: how the LQ frames were made that it was trained on; None where nobody has
+            noted it.
     """
 
     cell: nn.Cell
@@ -41,6 +43,7 @@ class OpenNetwork:
     path: Path
     sha256: str
     preset: str | None
+    degradation: str | None = None
 
     @property
     def name(self) -> str:
@@ -74,8 +77,10 @@ def open_network(
     """
     device.use(target)
     device.check_dtype(dtype)
+    named = pretrained(str(weights)).degradation if str(weights) in NAMES else None
     weights = weights_path(weights)
-    cell, config = load_network(weights, device.execution(target, dtype=dtype))
+    cell, record = load_recorded(weights, device.execution(target, dtype=dtype))
+    config = record.config
     cell.set_train(False)
     if dtype != "float32" and isinstance(cell, Skeleton):
         cell.hold_weights()
@@ -86,7 +91,7 @@ def open_network(
             "--preset out, or give weights of it"
         )
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
-    return OpenNetwork(cell, config, weights, digest, found)
+    return OpenNetwork(cell, config, weights, digest, found, record.degradation or named)
 
 
 def preset_of(config: NetworkConfig) -> str | None:

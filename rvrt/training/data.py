@@ -15,12 +15,13 @@ from mindspore import Tensor
 from rvrt.config.network import NetworkConfig
 from rvrt.config.training import DataConfig, TrainConfig
 from rvrt.errors import TrainingError
+from rvrt.evaluation.recipes import detected, doubts
 from rvrt.runtime.world import World
 from rvrt.training.validation import ValidationClip
 from vimeo_tools import imresize, open_sequences
 from vimeo_tools.data.layouts import is_root, split_root
 from vimeo_tools.data.septuplets import FRAMES_PER_CLIP
-from vimeo_tools.degradations import choose_degradation
+from vimeo_tools.degradations import Degradation, choose_degradation
 from vimeo_tools.errors import FrameError, VimeoToolsError
 from vimeo_tools.feed.augment import AugmentConfig
 from vimeo_tools.feed.dataset import (
@@ -35,6 +36,7 @@ from vimeo_tools.running.jobs import available_workers
 
 Split = Literal["train", "test"]
 _CLIPS_SUMMED = 8
+_CLIPS_LOOKED_AT = 4
 _LEAKS_SHOWN = 8
 _WORKERS = 4  # more are of use only where decoding is slower than the network
 
@@ -58,16 +60,43 @@ def open_clips(data: DataConfig, split: Split, network: NetworkConfig) -> Sequen
             f"{lq}: no such folder or database; make it with vimeo-prep --generate-lq, or have LQ "
             "frames made as GT is read: --set data.lq=null"
         )
-    parameters = {"convention": data.convention} if data.degradation == "bicubic" else {}
     return open_sequences(
         gt,
         lq,
         clip_list,
         scale=network.upscale,
-        degradation=choose_degradation(data.degradation, **parameters),
+        degradation=degradation_of(data),
         layout=data.layout,
         split=None if clip_list else split,
     )
+
+
+def degradation_of(data: DataConfig) -> Degradation:
+    """How LQ frames are made, or should have been.
+
+    Raises:
+        SettingsError: there is no such degradation.
+    """
+    parameters = {"convention": data.convention} if data.degradation == "bicubic" else {}
+    return choose_degradation(data.degradation, **parameters)
+
+
+def doubts_of(source: SequenceSource, data: DataConfig) -> Iterator[str]:
+    """What a person should know of LQ frames that were made otherwise than `data` says.
+
+    A few frames are looked at; one that cannot be read is named when the training comes to it.
+    """
+    if data.lq is None:
+        return
+    pairs = []
+    for index in sorted({int(i) for i in np.linspace(0, len(source) - 1, _CLIPS_LOOKED_AT)}):
+        with contextlib.suppress(FrameError):
+            clip = source.read(index, window=Window(0, 1))
+            pairs.append((clip.gt[0].transpose(1, 2, 0), clip.lq[0].transpose(1, 2, 0)))
+    found, lq = detected(pairs), str(Path(data.root) / data.lq)
+    if found is not None:
+        wanted = degradation_of(data)
+        yield from doubts(lq, found, wanted, "data.degradation says", None)
 
 
 def _list_of(data: DataConfig, split: Split) -> Path | None:

@@ -13,9 +13,11 @@ from rvrt.config.loading import flat, to_yaml
 from rvrt.config.plain_yaml import parse_yaml
 from rvrt.config.training import MAY_CHANGE, TrainConfig
 from rvrt.errors import CheckpointError
+from rvrt.evaluation.recipes import recipe_of, same_recipe
 from rvrt.models import build_network
 from rvrt.runtime import device
 from rvrt.runtime.world import World
+from rvrt.training.data import degradation_of
 from rvrt.training.losses import Loss
 from rvrt.training.optimiser import Optimiser
 from rvrt.training.state import CHECKPOINTS, Checkpoints, TrainState, read_state
@@ -65,6 +67,13 @@ def load_weights(network: nn.Cell, config: TrainConfig, say: Say) -> None:
                 f"{config.model}"
             )
         load_arrays(network, arrays, start.init)
+        trained_on = recipe_of(record.degradation if record else None)
+        wanted = degradation_of(config.data)
+        if trained_on is not None and not same_recipe(trained_on, wanted):
+            say(
+                f"{start.init}: was trained on {trained_on.spelled()}; data.degradation says "
+                f"{wanted.spelled()}"
+            )
     elif start.spynet:
         load_spynet(network, Path(start.spynet))
     elif config.model.has_flow:

@@ -21,6 +21,8 @@ from rvrt.errors import TrainingError
 from rvrt.runtime.world import World
 from rvrt.training.data import (
     batches,
+    degradation_of,
+    doubts_of,
     marks_of,
     open_clips,
     open_tested,
@@ -128,6 +130,9 @@ class Trainer:
         config, world = self._config, self._world
         with contextlib.ExitStack() as stack:
             journal = self._open(stack)
+            if journal:
+                for doubt in doubts_of(self._source, config.data):
+                    self._say(f"Warning: {doubt}")
             first = self._begin()
             if journal:
                 journal.rewind(first)
@@ -319,7 +324,8 @@ class Trainer:
         return self._network if self._average is None else self._average
 
     def _export(self, name: str) -> None:
-        save_network(self._folder / name, self._shown, self._config.model)
+        made = degradation_of(self._config.data).spelled()
+        save_network(self._folder / name, self._shown, self._config.model, made)
 
     def _save(self, done: int) -> None:
         arrays, counters = self._step.state()

@@ -200,20 +200,23 @@ def _widened(array: NDArray[Any]) -> NDArray[Any]:
     return array.astype(np.float32) if array.dtype == np.float16 else array
 
 
-def save_network(path: str | Path, network: nn.Cell, config: NetworkConfig) -> None:
+def save_network(
+    path: str | Path, network: nn.Cell, config: NetworkConfig, degradation: str | None = None
+) -> None:
     """Write a network's weights and its config, whole or not at all; `load_network` reads them.
 
     Args:
         path: ends in .safetensors or .ckpt.
         network: as `rvrt.models.build_network` made it of `config`.
         config: recorded in the file.
+        degradation: recorded too, see `Record`.
 
     Raises:
         CheckpointError: another suffix.
         OutputError: the file cannot be written.
     """
     arrays = {parameter.name: parameter.asnumpy() for parameter in network.get_parameters()}
-    save_weights(Path(path), arrays, Record(config, "rvrt"))
+    save_weights(Path(path), arrays, Record(config, "rvrt", degradation=degradation))
 
 
 def load_network(
@@ -228,6 +231,12 @@ def load_network(
     Raises:
         CheckpointError: as `read_arrays` and `load_arrays`, or the file was not made here.
     """
+    network, record = load_recorded(path, execution)
+    return network, record.config
+
+
+def load_recorded(path: str | Path, execution: Execution | None = None) -> tuple[nn.Cell, Record]:
+    """As `load_network`, with all that the file says of itself."""
     path = weights_path(path)
     if path.suffix in (".pth", ".pt"):
         raise CheckpointError(
@@ -245,7 +254,7 @@ def load_network(
     require_size(record.config, arrays, path)
     network = build_network(record.config, execution)
     load_arrays(network, arrays, path)
-    return network, record.config
+    return network, record
 
 
 def load_spynet(network: nn.Cell, path: Path) -> None:

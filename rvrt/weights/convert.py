@@ -32,6 +32,7 @@ from rvrt.weights.limits import shown
 from rvrt.weights.official import is_buffer, official_buffers, official_name
 from rvrt.weights.record import Record
 from rvrt.weights.torch_pickle import read_torch_file, write_torch_file
+from vimeo_tools.degradations import choose_degradation
 from vimeo_tools.running.atomic import whole_file
 from vimeo_tools.running.folders import refuse_overlap
 
@@ -41,6 +42,12 @@ ENTRIES = ("params", "params_ema", "state_dict")
 ORIGINS: dict[str, dict[str, Any]] = {
     "authors": {"gelu": "erf", "layer_norm_eps": 1e-5},
     "mindediting": {"gelu": "tanh", "layer_norm_eps": 1e-7},
+}
+# The authors' files by name, of those that enlarge.
+TRAINED_ON = {
+    "001_RVRT_videosr_bi_REDS_30frames.pth": "bicubic",
+    "002_RVRT_videosr_bi_Vimeo_14frames.pth": "bicubic",
+    "003_RVRT_videosr_bd_Vimeo_14frames.pth": "bd",
 }
 # What MindSpore's optimisers, loss scaling and checkpoint callback save beside the weights.
 _TRAINING_PREFIXES = ("moment1.", "moment2.", "moments.", "vhat.", "learning_rate.")
@@ -75,6 +82,7 @@ def convert(
     model: str | None = None,
     origin: str | None = None,
     entry: str | None = None,
+    degradation: str | None = None,
 ) -> Conversion:
     """Read weights of any known form and write them for this package or for the authors'.
 
@@ -85,8 +93,11 @@ def convert(
         model: a name in MODEL_PRESETS; without it the file tells.
         origin: a name in ORIGINS; without it the file tells.
         entry: of a PyTorch file; without it the first of ENTRIES that is there.
+        degradation: what the weights were trained on, see `Record`; without it the file, or the
+            authors' name of it, tells.
 
     Raises:
+        SettingsError: there is no such degradation.
         CheckpointError: damaged, unsafe, of another model, or of a form that cannot be written.
         OutputError: the target is the source, or cannot be written.
     """
@@ -95,6 +106,9 @@ def convert(
         raise CheckpointError(f"{target}: for {form} the name ends in {' or '.join(suffixes)}")
     refuse_overlap(target, source)
     arrays, record, notes = read_weights(source, model, origin, entry)
+    if degradation is not None:
+        choose_degradation(degradation)
+        record = dataclasses.replace(record, degradation=degradation)
     if form == "pytorch":
         notes += write_official(target, arrays, record)
     else:
@@ -195,7 +209,8 @@ def _guess_record(
         # The authors have no Light, and mindediting publishes no .pth.
         by_authors = source.suffix != ".ckpt" and isinstance(preset, RVRTConfig)
         origin = "authors" if by_authors else "mindediting"
-    return Record(dataclasses.replace(preset, **ORIGINS[origin]), origin, part)
+    trained_on = TRAINED_ON.get(source.name) if origin == "authors" and part == "network" else None
+    return Record(dataclasses.replace(preset, **ORIGINS[origin]), origin, part, trained_on)
 
 
 def _without_wrapper(found: Arrays) -> Arrays:

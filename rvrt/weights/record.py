@@ -22,23 +22,27 @@ class Record:
         config: of the network that the weights belong to.
         origin: where they were trained: "authors", "mindediting" or "rvrt".
         part: "network", or "spynet" for the optical flow alone.
+        degradation: how the LQ frames were made that they were trained on, as
+            `vimeo_tools.DEGRADATIONS` name it, such as "bd"; None where nobody has noted it.
     """
 
     config: NetworkConfig
     origin: str
     part: str = "network"
+    degradation: str | None = None
 
     def to_json(self) -> str:
         """One line of JSON."""
         fields = dataclasses.asdict(self.config)
-        return json.dumps(
-            {
-                "model": kind_of(self.config),
-                "config": fields,
-                "origin": self.origin,
-                "part": self.part,
-            }
-        )
+        record = {
+            "model": kind_of(self.config),
+            "config": fields,
+            "origin": self.origin,
+            "part": self.part,
+        }
+        if self.degradation is not None:
+            record["degradation"] = self.degradation
+        return json.dumps(record)
 
     @classmethod
     def from_json(cls, text: str) -> "Record":
@@ -54,7 +58,10 @@ class Record:
             origin, part = stored["origin"], stored["part"]
             if part not in ("network", "spynet") or not isinstance(origin, str):
                 raise KeyError("origin and part")
-            return cls(config, shown(origin), part)
+            degradation = stored.get("degradation")
+            if degradation is not None:
+                degradation = shown(degradation)
+            return cls(config, shown(origin), part, degradation)
         except (KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(f"record {text[:200]!r}: {error!r}") from error
 

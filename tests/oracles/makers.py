@@ -182,10 +182,20 @@ def from_expected(maker: Maker) -> Maker:
     return maker._replace(make=stored(maker.name))
 
 
+def table_row(maker: Maker) -> str:
+    """Made with, found, differing samples of the maker found and of the next."""
+    gts = frames_of(maker)
+    found = detect_degradation(gts, [maker.make(gt) for gt in gts])
+    alike = [fit.words for fit in found.alike] if found.known else ["unknown"]
+    words = " or ".join(alike) + ", BGR" * (found.channels == "BGR")
+    words += f", {found.crop}" * (found.crop is not None)
+    next_best = found.fits[len(found.alike)]
+    ties = f" and {next_best.ties} at a tie" if next_best.ties else ""
+    counts = f"{found.best.differing} of {found.best.samples}", f"{next_best.differing}{ties}"
+    return f"| {maker.made_with} | {words} | {' | '.join(counts)} |"
+
+
 if __name__ == "__main__":
-    print("| made with | found | samples that differ |\n|---|---|---|")  # noqa: T201
+    print("| made with | found | samples that differ | from the next best |\n|---|---|---|---|")  # noqa: T201
     for row in map(from_expected, MAKERS):
-        gts = frames_of(row)
-        found = detect_degradation(gts, [row.make(gt) for gt in gts])
-        best = found.best
-        print(f"| {row.made_with} | {found.sentence()} | {best.differing} of {best.samples} |")  # noqa: T201
+        print(table_row(row))  # noqa: T201

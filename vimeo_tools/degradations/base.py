@@ -130,6 +130,10 @@ class Degradation(ABC):
             meaning = "; 4 makes quarter-size frames" * (_USUAL_SCALE in known)
             raise SettingsError(f"degradation {self.name}, scale {scale}: need {allowed}{meaning}")
 
+    def spelled(self) -> str:
+        """With its parameters behind its name, as `choose_degradation` reads it."""
+        return str(self)
+
     def __str__(self) -> str:
         values = ", ".join(f"{name} {value}" for name, value in self.parameters().items())
         return f"{self.name} ({values})" if values else self.name

@@ -44,5 +44,9 @@ class Bicubic(Degradation):
         """Without a name: records are older than other degradations."""
         return self.parameters()
 
+    def spelled(self) -> str:
+        """As `Degradation.spelled`."""
+        return f"{self.name} ({self})"
+
     def __str__(self) -> str:
         return f"convention {self.convention}"

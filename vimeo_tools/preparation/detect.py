@@ -198,8 +198,8 @@ def _beside(lq: Path, name: str) -> Path:
 
 def _usual_places(lq: Path) -> Iterator[Path]:
     here = lq.absolute()
-    for parent in (here.parent, here.parent.parent):
-        yield from (parent / name for name in _GT_NAMES if parent / name != here)
+    for parent in dict.fromkeys((lq.parent, *here.parents[:2])):
+        yield from (parent / name for name in _GT_NAMES if (parent / name).absolute() != here)
     for split in ("train", "test"):
         if f"_{split}_" in here.name:
             yield here.parent / _GT_DATABASE.format(split=split)

@@ -38,6 +38,11 @@ class Pretrained:
     curve: tuple[tuple[int, float], ...]
 
     @property
+    def degradation(self) -> str:
+        """How the LQ frames were made that it was trained on, as `Record.degradation`."""
+        return str(self.recipe["degradation"]).partition(",")[0]
+
+    @property
     def path(self) -> Path:
         """The file of weights."""
         return FOLDER / f"{self.name}.safetensors"

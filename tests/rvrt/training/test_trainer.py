@@ -11,14 +11,18 @@ import pytest
 from rvrt.config.loading import load_config, override
 from rvrt.config.training import TRAIN_PRESETS
 from rvrt.errors import CheckpointError, ConfigError, TrainingError
+from rvrt.training.data import doubts_of, open_clips
 from rvrt.training.journal import read
 from rvrt.training.losses import LOSSES, charbonnier
 from rvrt.training.schedule import cosine
 from rvrt.training.state import Checkpoints, read_state
 from rvrt.training.trainer import Trainer
 from rvrt.weights.checkpoint import load_network, read_arrays
+from tests.conftest import TEST, TRAIN
 from tests.rvrt.tiny_training import tiny_config
-from vimeo_tools.data.png import FrameSize
+from vimeo_tools import degrade
+from vimeo_tools.data.png import FrameSize, decode_png, encode_png
+from vimeo_tools.data.septuplets import frame_path
 from vimeo_tools.errors import FrameError, OutputError, VimeoToolsError
 from vimeo_tools.preparation.synthetic import synthesize
 
@@ -321,6 +325,27 @@ def test_fine_tuning_starts_from_given_weights(drawn, tmp_path):
     other = override(config, {"model": {"gelu": "erf"}})
     with pytest.raises(CheckpointError, match="which differs from this training's"):
         fit(other, tmp_path / "other")
+
+
+def test_weights_and_frames_made_otherwise_are_warned_of(drawn, one_step, septuplets, tmp_path):
+    weights = one_step / "last.safetensors"
+    assert read_arrays(weights)[1].degradation == "bicubic (convention double)"
+    for number, key in itertools.product(range(1, 8), [*TRAIN, *TEST]):
+        gt = decode_png(frame_path(septuplets / "sequences", key, number).read_bytes())
+        path = frame_path(septuplets / "LQ", key, number)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encode_png(degrade(gt, "bd-duf")))
+    data = {"lq": "LQ", "degradation": "bd"}
+    config = tiny_config(septuplets, data=data, start={"init": str(weights)})
+    _, said = fit(config, tmp_path / "run", stop=lambda: True)
+    assert said[0].startswith(f"Warning: {septuplets / 'LQ'}: data.degradation says bd; these")
+    assert "made with DUF's blur: its pixels lie 1.5 GT pixels up and left" in said[0]
+    assert (
+        said[1]
+        == f"{weights}: was trained on bicubic (convention double); data.degradation says bd"
+    )
+    right = tiny_config(septuplets, data={"lq": "LQ", "degradation": "bd-duf"})
+    assert list(doubts_of(open_clips(right.data, "train", right.model), right.data)) == []
 
 
 def test_the_seed_decides_the_weights(drawn, tmp_path):

@@ -268,6 +268,27 @@ def test_command(tmp_path):
     assert (tmp_path / "w.pth").is_file()
 
 
+def test_what_weights_were_trained_on(tmp_path):
+    names = {
+        "003_RVRT_videosr_bd_Vimeo_14frames.pth": "bd",
+        "002_RVRT_videosr_bi_Vimeo_14frames.pth": "bicubic",
+        "mine_bd.pth": None,
+    }
+    for name, recipe in names.items():
+        write_torch_file(tmp_path / name, "params", official(DEBUG))
+        target = tmp_path / "w.safetensors"
+        convert(tmp_path / name, target, model="rvrt-debug")
+        assert read_arrays(target)[1].degradation == recipe
+        convert(target, tmp_path / "w.ckpt")  # it goes along
+        assert read_arrays(tmp_path / "w.ckpt")[1].degradation == recipe
+    given = [str(tmp_path / "mine_bd.pth"), str(target), "--model", "rvrt-debug", "--degradation"]
+    done = CliRunner().invoke(convert_main, [*given, "bd (sigma 1.2)"])
+    assert done.exit_code == 0 and "trained by authors on bd (sigma 1.2): erf" in done.output
+    assert read_arrays(target)[1].degradation == "bd (sigma 1.2)"
+    done = CliRunner().invoke(convert_main, [*given, "blur"])
+    assert done.exit_code == 1 and "degradation 'blur': there are bicubic" in done.output
+
+
 def test_command_says_what_is_wrong_without_a_traceback(tmp_path):
     (tmp_path / "w.pth").write_bytes(b"nonsense")
     done = CliRunner().invoke(convert_main, [str(tmp_path / "w.pth"), str(tmp_path / "w.ckpt")])
