@@ -6,6 +6,7 @@ found. Where none does, `vimeo_tools.degradations.fitting` says where the pixels
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import product
@@ -223,8 +224,10 @@ def _fits(candidates: Sequence[_Candidate], pieces: Sequence[_Piece], scale: int
 
 def _fit(candidate: _Candidate, piece: _Piece, scale: int) -> Fit:
     lq = piece.lq[piece.inside]
-    levels = candidate.made.levels(piece.gt, scale)
-    gap = np.full(lq.shape, 255.0)  # where it makes frames of another size
+    gap = np.full(lq.shape, 255.0)  # where it makes no frame of this size
+    levels = np.empty(0)
+    with contextlib.suppress(FrameError):
+        levels = candidate.made.levels(piece.gt, scale)
     if levels.shape == piece.lq.shape:
         gap = np.abs(lq - np.clip(levels[piece.inside], 0, 255))
     tie = candidate.made.tie

@@ -24,7 +24,8 @@ _SHOWN = 5
 _NAMED = 4
 # One of them cannot be told from the other on flat frames alone.
 _OPPOSITES = ("bicubic-double", "opencv-nearest")
-# What data was made so that many know.
+# What data was made so that many know; all of it at one scale.
+_PUBLISHED_SCALE = 4
 _DATA = {"bicubic-double": "as RVRT 001 and 002", "bd": "as RVRT 003"}
 
 
@@ -204,7 +205,8 @@ class Detection:
     def _known_words(self) -> str:
         best = self.best
         words = _either([fit.words for fit in self.alike])
-        end = f", {_DATA[best.name]}" if best.name in _DATA else self._consequence()
+        data = _DATA.get(best.name) if self.scale == _PUBLISHED_SCALE else None
+        end = f", {data}" if data else self._consequence()
         few = f"{best.differing} of {best.samples} samples differ all the same"
         return f"made with {words}{end}" + f"; {few}" * bool(best.differing)
 
@@ -229,12 +231,14 @@ class Detection:
             return ""
         if max(map(abs, offset)) < _NOTHING:
             usual = next(fit for fit in self.fits if fit.name == "bicubic-double")
+            if usual is self.best:
+                return ""
             return (
                 f", its pixels where BIx{self.scale}'s lie; from MATLAB's bicubic "
                 f"{usual.differing} of {usual.samples} samples differ, by up to {usual.largest}"
             )
         text = f": its pixels lie {_direction(offset)} of BDx{self.scale}'s"
-        if self.scale == 4 and max(map(abs, offset)) > _MUCH:
+        if self.scale == _PUBLISHED_SCALE and max(map(abs, offset)) > _MUCH:
             text += "; RVRT 003 and other networks for those lose 10 dB and more"
         return text
 

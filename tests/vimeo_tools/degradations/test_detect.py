@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.oracles.makers import MAKERS, bd, frames_of, from_expected, library_is_there, textured
-from vimeo_tools import DEGRADATIONS, degrade, detect_degradation, downscale
+from vimeo_tools import DEGRADATIONS, Degradation, degrade, detect_degradation, downscale
 from vimeo_tools.degradations import BlurDown
 from vimeo_tools.degradations.others import OTHER_MAKERS
 from vimeo_tools.errors import FrameError, SettingsError
@@ -76,6 +76,23 @@ def test_other_scales(name, scale):
     found = detect_degradation(gt, degrade(gt, name, scale))
     assert (found.scale, names(found)) == (scale, [name])
     assert found.degradation == DEGRADATIONS[name]
+    assert "RVRT" not in found.sentence()  # which is of x4
+
+
+def test_one_from_outside_is_tried_too(monkeypatch):
+    class Second(Degradation):
+        name, tag = "second", "S"
+
+        def apply(self, frame, scale):
+            if min(frame.shape[:2]) < 60:
+                raise FrameError("too small for it")
+            return frame[1::scale, 2::scale]
+
+    monkeypatch.setitem(DEGRADATIONS, "second", Second())
+    found = detect_degradation(GTS, degrade(np.stack(GTS), "second"))
+    assert (names(found), found.offset) == (["second"], None)
+    assert found.sentence() == "made with second"
+    assert names(detect_degradation(GTS[0][:48], degrade(GTS[0][:48], "bd"))) == ["bd"]
 
 
 def test_what_is_said():

@@ -116,7 +116,12 @@ def pillow(picture):
         (half_even, "halves rounded to even"),
         (lambda picture: imresize(picture, 0.25, border="replicate"), "old releases of MATLAB"),
         (pillow, "Pillow's bicubic"),
-        (lambda picture: picture[::4, ::4], "closest to convention|made with neither"),
+        (lambda picture: downscale(picture)[..., ::-1], "the channels are swapped"),
+        (lambda picture: degrade(picture, "bd-duf"), "DUF's blur: its pixels lie 1.5 GT pixels up"),
+        (
+            lambda picture: picture[::4, ::4],
+            "neither convention, but with: OpenCV's nearest",
+        ),
     ],
 )
 def test_other_makers_are_named(tmp_path, make, words):
