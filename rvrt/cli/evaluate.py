@@ -24,9 +24,11 @@ from rvrt.evaluation.groups import find_groups, read_groups
 from rvrt.evaluation.metrics import MORE_METRICS
 from rvrt.evaluation.protocol import PROTOCOLS
 from rvrt.evaluation.recipes import look_at, warnings
-from rvrt.evaluation.report.page import write_report
+from rvrt.evaluation.report.page import write_comparison, write_report
 from rvrt.evaluation.results_table import results_table
 from rvrt.evaluation.temporal import PAIR_METRICS
+from rvrt.evaluation.verify import verification_lines
+from rvrt.evaluation.verify import verify as verify_results
 from rvrt.weights.pretrained import NAMES
 from vimeo_tools.cli.options import parse_shard
 from vimeo_tools.data.septuplets import SPLITS
@@ -46,10 +48,10 @@ def _parse_groups(_ctx: object, _option: object, values: tuple[str, ...]) -> dic
 
 
 @click.command()
+@click.argument("folders", nargs=-1, type=PATH, metavar="[RESULTS]...")
 @click.option(
     "--weights",
     type=PATH,
-    required=True,
     help="Made by rvrt-convert or by training; or "
     f"{', '.join(NAMES)}, which comes with the package; or none, for the "
     "baseline alone without MindSpore.",
@@ -159,25 +161,59 @@ def _parse_groups(_ctx: object, _option: object, values: tuple[str, ...]) -> dic
     show_default=True,
     help="Gets everything that is written; a stopped run goes on where it stopped.",
 )
+@click.option(
+    "--compare",
+    is_flag=True,
+    help="Measure nothing: show the folders RESULTS side by side, in compare.html of --output-dir.",
+)
+@click.option(
+    "--verify",
+    is_flag=True,
+    help="Measure saved pictures of the folder RESULTS, or of its results.json, again; exit code 1 "
+    "where a score differs.",
+)
+@click.option(
+    "--sample",
+    type=click.IntRange(1),
+    default=20,
+    show_default=True,
+    help="For --verify: how many pictures, drawn at random.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="For --verify: of the sample.")
 @DEVICE
 @DTYPE
 @PLUGIN
 @VERSION
 def main(
+    folders: tuple[Path, ...],
+    compare: bool,
+    verify: bool,
+    sample: int,
+    seed: int,
     groups: dict[str, Path],
     every_nth: int,
     limit: int | None,
     shard: tuple[int, int],
     output_dir: Path,
     baseline: str,
-    weights: Path,
+    weights: Path | None,
     **options: Any,
 ) -> None:
     """Measure restored frames against the true ones: PSNR and SSIM, on Y and RGB, beside bicubic.
 
     Sequences come from Vimeo90K (--data) or from any pair of folders (--lq, --gt). A run that was
     stopped goes on where it stopped when the same command is given again.
+
+    rvrt-eval --compare RESULTS RESULTS and rvrt-eval --verify RESULTS look at results that are
+    there.
     """
+    if compare or verify:
+        _look_at(folders, compare, verify, output_dir, options["gt"], sample, seed)
+        return
+    if folders:
+        raise click.UsageError(f"{folders[0]}: results are given with --compare or --verify")
+    if weights is None:
+        raise click.UsageError("Missing option '--weights'.")
     with message_for_errors():
         choices = Choices(weights=None if str(weights) == NO_WEIGHTS else weights, **options)
         network = open_network(choices)
@@ -211,3 +247,31 @@ def main(
             err=True,
         )
     click.echo(f"to look at: {report}")
+
+
+def _look_at(
+    folders: tuple[Path, ...],
+    compare: bool,
+    verify: bool,
+    output: Path,
+    gt: Path | None,
+    sample: int,
+    seed: int,
+) -> None:
+    """Results that are there: side by side, or measured again."""
+    wanted = 2 if compare else 1
+    if compare and verify:
+        raise click.UsageError("give --compare or --verify, not both")
+    if len(folders) < wanted or (verify and len(folders) > 1):
+        raise click.UsageError(
+            "--compare takes two folders of results or more" if compare else "--verify takes one"
+        )
+    with message_for_errors():
+        if compare:
+            click.echo(f"to look at: {write_comparison(folders, output)}")
+            return
+        found = verify_results(folders[0], sample, seed, gt)
+    for line in verification_lines(found):
+        click.echo(line)
+    if found.differences:
+        raise SystemExit(1)

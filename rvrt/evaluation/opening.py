@@ -7,7 +7,7 @@ No MindSpore: the data and the metrics can be checked without it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -23,10 +23,10 @@ from rvrt.evaluation.sequences import (
 )
 from rvrt.evaluation.shrunk import ShrunkSequence
 from vimeo_tools.data.frames import recorded_degradation
-from vimeo_tools.data.pictures import ArraySequence, FrameSource, PictureSequence
+from vimeo_tools.data.pictures import ArraySequence, Frame, FrameSource, PictureSequence
 from vimeo_tools.data.septuplets import GT_FOLDER, find_keys, split_list_path
 from vimeo_tools.degradations import Degradation, choose_degradation
-from vimeo_tools.errors import SettingsError
+from vimeo_tools.errors import FrameError, SettingsError
 from vimeo_tools.feed.samples import check_made_with, open_sequences
 from vimeo_tools.preparation.pack import CONTENTS
 
@@ -220,3 +220,38 @@ def _check_names(sequence: Sequence) -> None:
             f"{sequence.key}: {len(lq)} LQ frames from {lq[0]} to {lq[-1]}, {len(gt)} GT frames "
             f"from {gt[0]} to {gt[-1]}: need a GT frame for each LQ frame, of the same name"
         )
+
+
+def open_truth(gt: Path, protocol: Protocol) -> Callable[[str, str], Frame]:
+    """The true frames alone: a function of a sequence's key and a frame's name, as in results.
+
+    Raises:
+        EvaluationError: the folder is missing.
+        VimeoToolsError: as `open_sequences`; a frame is missing or cannot be read.
+    """
+    if protocol.septuplets:
+        source = open_sequences(gt, None, None, gt_numbers=protocol.septuplets)
+        places = {f"im{number}": place for place, number in enumerate(source.gt_numbers)}
+        index_of = {key: index for index, key in enumerate(source.keys)}
+
+        def of_septuplet(key: str, frame: str) -> Frame:
+            place = places[frame]
+            frames: Frame = _in_memory(source[index_of[key]].gt).read(place, place + 1)
+            truth: Frame = frames[0]
+            return truth
+
+        return of_septuplet
+    folders = _sequence_folders(gt)
+
+    def read(key: str, frame: str) -> Frame:
+        if key not in folders:
+            raise FrameError(f"{gt}: holds no sequence {key}")
+        sequence = PictureSequence(folders[key])
+        if frame not in sequence.names:
+            raise FrameError(f"{folders[key]}: holds no frame {frame}")
+        place = sequence.names.index(frame)
+        frames: Frame = sequence.read(place, place + 1)
+        truth: Frame = frames[0]
+        return truth
+
+    return read

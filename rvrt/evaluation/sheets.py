@@ -54,17 +54,27 @@ class SheetRow:
 def most_different(a: Picture, b: Picture, size: tuple[int, int]) -> tuple[int, int]:
     """Top and left of the window of ``size`` (height, width) where two pictures differ most.
 
-    The measure is the sum of the absolute differences of Y. Of equal windows, the one nearest the
-    centre is taken.
+    The measure is the sum of the absolute differences of Y; see `strongest_window`.
 
     Args:
         a: (H, W, 3) uint8.
         b: of the same shape.
         size: from 1x1 to (H, W).
     """
+    return strongest_window(np.abs(luma(a) - luma(b)), size)
+
+
+def strongest_window(values: NDArray[np.float64], size: tuple[int, int]) -> tuple[int, int]:
+    """Top and left of the window of ``size`` (height, width) with the largest sum.
+
+    Of equal windows, the one nearest the centre is taken.
+
+    Args:
+        values: (H, W).
+        size: from 1x1 to (H, W).
+    """
     height, width = size
-    difference = np.abs(luma(a) - luma(b))
-    sums = np.pad(difference.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    sums = np.pad(values.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
     windows = (sums[height:, width:] - sums[:-height, width:] - sums[height:, :-width]) + sums[
         :-height, :-width
     ]

@@ -1,74 +1,39 @@
-"""The plots of a report, as SVG that stands inside the page and takes its colours and fonts."""
+"""The plots of a report."""
 
 from __future__ import annotations
 
-import io
-import re
-from typing import Any
+import math
+from collections.abc import Mapping, Sequence
 
-import matplotlib
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
-from numpy.typing import NDArray
 
-Values = NDArray[np.float64]
+from rvrt.evaluation.report.svg import Plot, Values
 
-# Drawn in these colours, which the page then gives its own, light or dark.
-_INK, _LINE, _OURS, _BICUBIC = "#111111", "#dddddd", "#2a6fbb", "#8a8f98"
-_PAGE_COLOURS = {
-    _INK: "var(--ink)",
-    _LINE: "var(--line)",
-    _OURS: "var(--ours)",
-    _BICUBIC: "var(--bicubic)",
-}
-# Small, so that the text stays readable when a phone shows it at its own width.
-_SIZE = (4.7, 2.9)
-_STYLE: Any = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "rvrt",  # ids that are the same in every run
-    "font.size": 9.5,
-    "text.color": _INK,
-    "axes.edgecolor": _LINE,
-    "axes.labelcolor": _INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.formatter.useoffset": False,
-    "grid.color": _LINE,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
-    "legend.frameon": False,
-}
 _BINS = (6, 40)
 _WIDTHS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50)
-_POINTS = 400
+BICUBIC = "bicubic"
 
 
-def distribution(ours: Values | None, bicubic: Values) -> str:
-    """How the PSNR spreads over the sequences, ours beside bicubic.
+def distribution(series: Mapping[str, Values], metric: str) -> str:
+    """How the PSNR spreads over the sequences.
 
     Args:
-        ours: PSNR on Y of each sequence, in dB, finite; None where no network was measured.
-        bicubic: the same of bicubic, in any number of sequences from one.
+        series: PSNR of each sequence in dB, finite, one or more; by class, "bicubic" first.
+        metric: what it is, for the axis.
     """
-    edges = _edges(bicubic if ours is None else np.concatenate([ours, bicubic]))
-    with matplotlib.rc_context(_STYLE):
-        figure, axes = _axes("PSNR on Y (dB)", "sequences")
-        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-        counts = np.histogram(bicubic, edges)[0]
-        axes.stairs(counts, edges, fill=True, color=_BICUBIC, alpha=0.6, label="bicubic")
-        if ours is not None:
-            counts = np.histogram(ours, edges)[0]
-            axes.stairs(counts, edges, fill=True, color=_OURS, alpha=0.35)
-            axes.stairs(counts, edges, color=_OURS, linewidth=1.6, label="ours")
-        axes.legend(ncols=2, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0)
-        return _svg(figure, "distribution")
+    edges = bin_edges(np.concatenate(list(series.values())))
+    counts = {kind: np.histogram(values, edges)[0] for kind, values in series.items()}
+    most = max(int(count.max()) for count in counts.values())
+    label = f"Histogram of {metric}: " + "; ".join(
+        f"{kind} from {values.min():.2f} to {values.max():.2f}" for kind, values in series.items()
+    )
+    plot = Plot(label, (edges[0], edges[-1]), (0, most), (metric, "sequences"), whole=True)
+    for kind, count in counts.items():
+        plot.bars(edges.tolist(), count.tolist(), kind)
+    return plot.text()
 
 
-def _edges(values: Values) -> Values:
+def bin_edges(values: Values) -> Values:
     """Bins of a round width at multiples of it, for all series."""
     least, most = values.min(), values.max()
     bins = np.clip(np.sqrt(len(values)), *_BINS)
@@ -77,43 +42,44 @@ def _edges(values: Values) -> Values:
     return width * np.arange(first, last + 1, dtype=np.float64)
 
 
-def gains(gain: Values) -> str:
-    """What each sequence gains over bicubic, in rising order.
+def against(baseline: Values, series: Mapping[str, Values], names: tuple[str, str]) -> str:
+    """A dot for each sequence: above the diagonal it is better than the baseline.
 
     Args:
-        gain: PSNR on Y less bicubic's, in dB, finite, of one sequence or more.
+        baseline: PSNR of each sequence in dB, finite.
+        series: the same of others, by class.
+        names: of the baseline's axis and of the others'.
     """
-    drawn = min(len(gain), _POINTS)
-    rising: Any = np.sort(gain)
-    if drawn < len(gain):
-        rising = np.quantile(gain, (np.arange(drawn) + 0.5) / drawn)
-    ends = np.linspace(0, 100, drawn + 1)
-    with matplotlib.rc_context(_STYLE):
-        figure, axes = _axes("% of sequences", "gain over bicubic (dB)")
-        axes.stairs(rising, ends, fill=True, color=_OURS, alpha=0.65)
-        axes.axhline(0, color=_INK, linewidth=0.8)
-        axes.set_xlim(0, 100)
-        return _svg(figure, "gains")
+    every = np.concatenate([baseline, *series.values()])
+    margin = 0.03 * max(float(np.ptp(every)), 0.1)
+    span = (float(every.min()) - margin, float(every.max()) + margin)
+    better = "; ".join(
+        f"{int((values > baseline).sum())} of {len(values)} above it" for values in series.values()
+    )
+    label = f"{names[1]} over {names[0]}, a dot for each sequence, and the diagonal: {better}"
+    plot = Plot(label, span, span, names)
+    plot.line(span, span, "diagonal")
+    for kind, values in series.items():
+        plot.dots(baseline, values, kind)
+    return plot.text()
 
 
-def _axes(x: str, y: str) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=_SIZE, layout="constrained")
-    axes = figure.subplots()
-    axes.set_xlabel(x)
-    axes.set_ylabel(y)
-    axes.tick_params(length=0)
-    axes.grid(axis="x", visible=False)
-    return figure, axes
+def curve(key: str, series: Mapping[str, Sequence[float]], metric: str) -> str | None:
+    """A metric by frame; None where nothing is finite.
 
-
-def _svg(figure: Figure, name: str) -> str:
-    """The figure as an SVG element, its ids made unlike those of other figures in the page."""
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-    text = buffer.getvalue()
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<(metadata|style).*?</\1>", "", text, flags=re.DOTALL)
-    text = re.sub(r'((?:id=|href=|url\()"?#?)([\w-]+)', rf"\1{name}-\2", text)
-    for drawn, shown in _PAGE_COLOURS.items():
-        text = text.replace(drawn, shown)
-    return text
+    Args:
+        key: of the sequence.
+        series: a value for each measured frame, NaN where there is none; by class.
+        metric: what it is, for the axis.
+    """
+    finite = [value for values in series.values() for value in values if math.isfinite(value)]
+    if not finite:
+        return None
+    count = max(map(len, series.values()))
+    label = (
+        f"{metric} of {key} by frame, {count} frames, from {min(finite):.4g} to {max(finite):.4g}"
+    )
+    plot = Plot(label, (1, count), (min(finite), max(finite)), ("measured frame", metric))
+    for kind, values in series.items():
+        plot.line(range(1, len(values) + 1), values, kind)
+    return plot.text()

@@ -308,3 +308,24 @@ def test_lq_frames_that_are_there_have_their_convention(twelve, tmp_path):
     assert done.exit_code == 1 and "LQ frames are there already" in done.output
     assert rvrt_eval(*arguments, "--convention", "uint8").exit_code == 0
     assert "convention uint8" in results(tmp_path / "out")["settings"]["lq"]
+
+
+def test_results_are_verified_and_set_side_by_side(twelve, tmp_path):
+    for name, protocol in (("a", "vimeo-centre"), ("b", "vimeo-centre"), ("c", "vimeo-all")):
+        options = ("--protocol", protocol, "--limit", 2, "--save-images")
+        done = rvrt_eval(*BASELINE, "--data", twelve, *options, "--output-dir", tmp_path / name)
+        assert done.exit_code == 0, done.output
+    done = rvrt_eval("--verify", tmp_path / "a" / "results.json", "--seed", 3, "--sample", 2)
+    assert done.exit_code == 0 and "2 of 4 saved pictures" in done.output, done.output
+    assert "seed 3: largest difference of a score 0\n" in done.output
+    pair = (tmp_path / "a", tmp_path / "b")
+    done = rvrt_eval("--compare", *pair, "--output-dir", tmp_path / "both")
+    assert done.exit_code == 0 and (tmp_path / "both" / "compare.html").exists(), done.output
+    done = rvrt_eval("--compare", tmp_path / "a", tmp_path / "c")
+    assert done.exit_code == 1 and "by protocol vimeo-centre" in done.output
+    for path in (tmp_path / "a" / "images").rglob("*.png"):
+        save_picture(path, np.zeros((32, 48, 3), np.uint8))
+    done = rvrt_eval("--verify", tmp_path / "a")
+    assert done.exit_code == 1 and "scores differ by more than 1e-06" in done.output
+    for wrong in (("--compare", tmp_path / "a"), ("--verify",), (*BASELINE, tmp_path / "a")):
+        assert rvrt_eval(*wrong).exit_code == 2

@@ -5,6 +5,7 @@ The pictures called ours are mixtures made here, of no network.
 
 import base64
 import csv
+import hashlib
 import io
 import json
 import math
@@ -15,8 +16,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rvrt.evaluation.report.page import SequenceScores, ranked, write_report
-from rvrt.evaluation.sheets import most_different
+from rvrt.errors import EvaluationError
+from rvrt.evaluation.metrics import luma
+from rvrt.evaluation.report.page import write_comparison, write_report
+from rvrt.evaluation.report.runs import SequenceScores, ranked
 from vimeo_tools.errors import OutputError
 
 METRICS = ("psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb")
@@ -53,7 +56,7 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
-        if "style" in self.open:
+        if {"style", "script"} & set(self.open):
             return
         self.text += data
         if "td" in self.open or "th" in self.open:
@@ -99,7 +102,7 @@ def write_evaluation(folder, sequences, **changes):
     """results.json and per_sequence.csv as rvrt-eval writes them; key -> (group, ours, bicubic)."""
     results = {
         "title": "rvrt on vimeo_septuplet test",
-        "protocol": "centre",
+        "protocol": "vimeo-centre",
         "split": "test",
         "sequences": len(sequences),
         "frames": len(sequences),
@@ -107,7 +110,7 @@ def write_evaluation(folder, sequences, **changes):
         "settings": {
             "gt": str(folder.parent / "data" / "sequences"),
             "lq": "made from GT, convention double",
-            "protocol": "centre",
+            "protocol": "vimeo-centre",
             "weights_sha256": "0f" * 32,
             "device": "CPU",
             "tile": None,
@@ -120,8 +123,18 @@ def write_evaluation(folder, sequences, **changes):
         "means": {"ours": scores(36.789, 0.9432), "bicubic": scores(31.321, 0.8684)},
         "groups": {},
         "published": [
-            {"name": "RVRT, authors", "psnr_y": 38.15, "ssim_y": 0.9527, "protocol": "centre"},
-            {"name": "RVRT, mindediting", "psnr_y": 38.12, "ssim_y": None, "protocol": "centre"},
+            {
+                "name": "RVRT, authors",
+                "psnr_y": 38.15,
+                "ssim_y": 0.9527,
+                "protocol": "vimeo-centre",
+            },
+            {
+                "name": "RVRT, mindediting",
+                "psnr_y": 38.12,
+                "ssim_y": None,
+                "protocol": "vimeo-centre",
+            },
         ],
     }
     (folder / "results.json").write_text(json.dumps({**results, **changes}))
@@ -183,12 +196,15 @@ def test_the_page_loads_nothing(three):
     page = report(three)
     html = (three / "report.html").read_text()
     for tag, attributes in page.tags:
-        assert tag not in ("script", "link", "iframe", "object", "base", "form"), tag
+        assert tag not in ("link", "iframe", "object", "base", "form"), tag
         for name, value in attributes.items():
             if name in ("src", "href", "xlink:href", "data", "srcset", "poster", "action"):
                 assert value.startswith(("data:image/", "#")), (tag, name, value[:60])
             assert not name.startswith("on")
     assert not re.search(r"@import|url\((?!['\"]?(#|data:))", html)
+    (script,) = re.findall("<script>(.*?)</script>", html, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in html and "default-src 'none'; img-src data:;" in html
     namespaces = re.sub(r'xmlns(:\w+)?="[^"]*"', "", html)
     assert "http://" not in namespaces and "https://" not in namespaces
 
@@ -197,30 +213,40 @@ def test_ids_are_unique_and_references_find_theirs(three):
     page = report(three)
     ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     assert len(ids) == len(set(ids)) > 0
-    html = (three / "report.html").read_text()
-    used = re.findall(r'xlink:href="#([^"]+)"', html) + re.findall(r"url\(#([^)]+)\)", html)
+    used = [
+        attributes[name].removeprefix("#")
+        for _, attributes in page.tags
+        for name in ("href", "aria-labelledby", "data-status")
+        if name in attributes
+    ]
     assert used and set(used) <= set(ids)
 
 
 def test_the_worst_come_first_and_pictures_are_exact(three):
     page = report(three)
-    worst, best = page.headings.index("00001/0002"), page.headings.index("00001/0003")
-    assert page.headings[worst - 1] == "The worst sequences"
-    assert page.headings[best - 1] == "The best sequences"
+    assert page.headings.index("00001/0002") < page.headings.index("00001/0003")
     images = pictures(0)
-    top, left = most_different(images["bicubic"], images["ours"], (16, 28))
-    top, left = top // 4 * 4, left // 4 * 4
-    for title in ("bicubic", "ours", "GT"):
-        detail = page.pictures(f"detail of 00001/0002, {title}")
-        whole = images[title.lower()]
-        assert np.array_equal(detail, whole[top : top + 16, left : left + 28])
-        assert page.pictures(f"00001/0002, {title}").shape == whole.shape
-    lq = page.pictures("detail of 00001/0002, LQ")
-    assert np.array_equal(lq, images["lq"][top // 4 : top // 4 + 4, left // 4 : left // 4 + 7])
-    boxes = [attributes["style"] for _, attributes in page.tags if attributes.get("class") == "box"]
-    assert boxes[0] == (
-        f"left:{100 * left / 112:.3f}%;top:{100 * top / 64:.3f}%;width:25.000%;height:25.000%"
-    )
+    errors = {name: (luma(images[name]) - luma(images["gt"])) ** 2 for name in ("bicubic", "ours")}
+    gain = errors["bicubic"] - errors["ours"]
+    sums = {(y, x): gain[y : y + 36, x : x + 64].sum() for y in range(29) for x in range(49)}
+    for what, corner in (
+        ("ours gains most over bicubic", max(sums, key=sums.get)),
+        ("ours loses most to bicubic", min(sums, key=sums.get)),
+    ):
+        top, left = (place // 4 * 4 for place in corner)
+        for title in ("bicubic", "ours", "GT"):
+            detail = page.pictures(f"{what}, 00001/0002, {title}")
+            whole = images[title.lower()]
+            assert np.array_equal(detail, whole[top : top + 36, left : left + 64])
+            assert page.pictures(f"00001/0002, {title}").shape == whole.shape
+        lq = page.pictures(f"{what}, 00001/0002, LQ")
+        small = images["lq"][top // 4 : top // 4 + 9, left // 4 : left // 4 + 16]
+        assert np.array_equal(lq, small)
+        style = (
+            f"left:{100 * left / 112:.3f}%;top:{100 * top / 64:.3f}%;"
+            f"width:{100 * 64 / 112:.3f}%;height:56.250%"
+        )
+        assert style in [attributes.get("style") for _, attributes in page.tags]
 
 
 def test_large_pictures_are_shown_small_and_their_details_exact(tmp_path):
@@ -228,8 +254,8 @@ def test_large_pictures_are_shown_small_and_their_details_exact(tmp_path):
     write_pictures(tmp_path, "city", pictures(0, 540, 960))
     page = report(tmp_path)
     assert page.pictures("city, GT").shape == (360, 640, 3)
-    assert page.pictures("detail of city, GT").shape == (88, 160, 3)
-    assert page.pictures("detail of city, LQ").shape == (22, 40, 3)
+    assert page.pictures("ours gains most over bicubic, city, GT").shape == (36, 64, 3)
+    assert page.pictures("ours gains most over bicubic, city, LQ").shape == (9, 16, 3)
 
 
 def test_a_malicious_name_stays_text(tmp_path):
@@ -250,7 +276,7 @@ def test_a_malicious_name_stays_text(tmp_path):
     )
     write_pictures(tmp_path, evil, pictures(0))
     page = report(tmp_path)
-    assert "script" not in {tag for tag, _ in page.tags}
+    assert [tag for tag, _ in page.tags].count("script") == 1
     assert page.headings.count(evil) == 2 and page.text.count(evil) >= 12
     assert f"{evil}, GT" in {attributes.get("alt") for _, attributes in page.tags}
 
@@ -271,9 +297,9 @@ def test_bicubic_alone(tmp_path):
     page = report(tmp_path)
     assert "bicubic alone, no network" in page.text and "this run measured 2" in page.text
     assert page.row("slow 2") == ["slow 2", "31.50 / 0.9000"]
-    titles = [attributes["alt"] for tag, attributes in page.tags if tag == "img"]
+    titles = [a["alt"] for tag, a in page.tags if tag == "img" and a["alt"]]
     assert len(titles) == 6 and not any("ours" in title for title in titles)
-    assert "Gain of each sequence" not in page.headings
+    assert "Each sequence against bicubic" not in page.headings
     assert "None" not in page.text and "nan" not in page.text
 
 
@@ -287,7 +313,7 @@ def test_a_network_of_no_preset_has_the_name_of_its_file(tmp_path):
     weights = {"path": "/home/me/runs/best.safetensors", "sha256": "0f" * 32, "preset": None}
     write_evaluation(tmp_path, {"a": ("", 30.0, 29.0)}, weights=weights)
     page = report(tmp_path)
-    assert "centre frame, best." in " ".join(page.text.split())
+    assert "Y, best." in " ".join(page.text.split())
     assert "best.safetensors" in page.text and "/home/me" not in page.text
 
 
@@ -312,26 +338,25 @@ def test_both_series_of_the_histogram_share_their_bins(tmp_path):
     sequences = {f"{i}": ("", a, b) for i, (a, b) in enumerate(zip(ours, bicubic, strict=True))}
     write_evaluation(tmp_path, sequences)
     html = report(tmp_path) and (tmp_path / "report.html").read_text()
-    svg = html[html.index("<svg") : html.index("</svg>")]
-    steps = []
-    for path, style in re.findall(r'<path d="([^"]+)"[^>]*style="([^"]+)"', svg):
-        if "var(--ours)" in style or "var(--bicubic)" in style:
-            steps.append({float(x) for x, _ in re.findall(r"([\d.]+) ([\d.]+)", path)})
-    steps = [edges for edges in steps if len(edges) > 4]
-    assert len(steps) >= 2
-    edges = sorted(set().union(*steps))
-    assert np.ptp(np.diff(edges)) < 1e-3 * (edges[1] - edges[0])
+    drawn = re.findall(r'<path class="bars (\w+)" d="([^"]+)"', html)
+    assert [kind for kind, _ in drawn] == ["bicubic", "run0"]
+    places = [[float(x) for x, _ in re.findall(r"([\d.]+) ([\d.]+)", path)] for _, path in drawn]
+    assert places[0] == places[1]
+    edges = sorted(set(places[0]))
+    assert np.ptp(np.diff(edges)) <= 0.2 and len(edges) > 6
+    (dots,) = re.findall(r'<path class="dots run0" d="([^"]+)"', html)
+    assert dots.count("M") == 200
 
 
 def test_vid4_is_set_beside_its_own_figures(tmp_path):
-    published = [{"name": "RVRT, authors", "psnr_y": 27.99, "ssim_y": 0.8462, "protocol": "all"}]
+    published = [{"name": "RVRT, authors", "psnr_y": 27.99, "ssim_y": 0.8462, "protocol": "vid4"}]
     published += [
-        {"name": "x", "psnr_y": None, "ssim_y": None, "psnr_rgb": 32.75, "protocol": "centre"}
+        {"name": "x", "psnr_y": None, "ssim_y": None, "psnr_rgb": 32.75, "protocol": "vimeo-centre"}
     ]
-    write_evaluation(tmp_path, {"city": ("", 28.0, 25.0)}, published=published, protocol="all")
+    write_evaluation(tmp_path, {"city": ("", 28.0, 25.0)}, published=published, protocol="vid4")
     page = report(tmp_path)
     assert page.row("RVRT, authors published")[1] == "27.99 / 0.8462"
-    assert page.row("x published, centre frame")[1:] == ["\N{EN DASH}", "32.75"]
+    assert page.row("x published, vimeo-centre")[1:] == ["\N{EN DASH}", "32.75"]
     assert "7,824" not in page.text and "all frames" in page.text
 
 
@@ -368,10 +393,10 @@ def test_nan_frames_are_a_warning(three):
 
 def test_rank_puts_nan_first_and_infinity_last():
     def one(key, value):
-        return SequenceScores(key, "", scores(value), scores(1.0))
+        return SequenceScores(scores(value), scores(1.0), key=key)
 
     order = [one("a", math.inf), one("b", 30.0), one("c", math.nan), one("d", 29.0)]
-    assert [item.key for item in ranked(order)] == ["c", "d", "b", "a"]
+    assert [item.key for item in ranked(order, "psnr_y")] == ["c", "d", "b", "a"]
 
 
 def test_the_full_list_gives_a_small_page(tmp_path):
@@ -383,7 +408,7 @@ def test_the_full_list_gives_a_small_page(tmp_path):
     write_evaluation(tmp_path, sequences)
     page = report(tmp_path)
     assert "this run measured" not in page.text
-    assert (tmp_path / "report.html").stat().st_size < 150_000
+    assert (tmp_path / "report.html").stat().st_size < 400_000
 
 
 def test_what_is_missing_or_damaged_is_named(three):
@@ -393,7 +418,7 @@ def test_what_is_missing_or_damaged_is_named(three):
     with pytest.raises(OutputError, match=r"00001_0002/ours\.png: the picture cannot be decoded"):
         write_report(three)
     Image.fromarray(pictures(0)["gt"][:60]).save(home / "ours.png")
-    with pytest.raises(OutputError, match=r"do not belong together: lq 28x16, .*ours 112x60"):
+    with pytest.raises(OutputError, match=r"do not belong together: LQ 28x16, .*ours 112x60"):
         write_report(three)
     (home / "ours.png").unlink()
     with pytest.raises(OutputError, match=r"ours\.png"):
@@ -415,3 +440,111 @@ def test_results_that_are_absent_or_of_another_form_are_named(tmp_path):
     write_evaluation(tmp_path, {"a": ("", 30.0, 29.0)}, means={"ours": None})
     with pytest.raises(OutputError, match=r"results\.json: not of the form .*'bicubic'"):
         write_report(tmp_path)
+
+
+def write_frames(folder, values):
+    """per_frame.csv of key -> [(ours, bicubic), ...]."""
+    with (folder / "per_frame.csv").open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["key", "frame", "psnr_y", "ssim_y", "bicubic_psnr_y", "bicubic_ssim_y"])
+        for key, frames in values.items():
+            for number, (ours, bicubic) in enumerate(frames, 1):
+                writer.writerow([key, f"im{number}", ours, ours / 100, bicubic, bicubic / 100])
+
+
+def test_curves_and_slices_of_sequences_of_several_frames(three):
+    write_frames(three, {"00001/0002": [(29.0, 28.0), (math.nan, 29.0), (31.0, 27.5)]})
+    home = three / "pictures" / "00001_0002"
+    rng = np.random.default_rng(3)
+    for name, width in (("lq", 28), ("bicubic", 112), ("ours", 112), ("gt", 112)):
+        picture = rng.integers(0, 256, (3, width, 3), dtype=np.uint8)
+        Image.fromarray(picture).save(home / f"xt_{name}.png")
+    page = report(three)
+    html = (three / "report.html").read_text()
+    labels = [a["aria-label"] for tag, a in page.tags if tag == "svg"]
+    assert any(label.startswith("PSNR on Y of 00001/0002 by frame, 3 frames") for label in labels)
+    assert any(label.startswith("SSIM on Y of 00001/0002") for label in labels)
+    lines = re.findall(r'<path class="line (run0|bicubic)" d="([^"]+)"', html)
+    assert [kind for kind, _ in lines] == ["bicubic", "run0"] * 2
+    assert lines[1][1].count("M") == 2 and lines[0][1].count("M") == 1  # NaN breaks the line
+    for name in ("LQ", "bicubic", "ours", "GT"):
+        assert page.pictures(f"x-t slice of 00001/0002, {name}").shape[0] == 3
+
+
+def test_every_sequence_is_in_the_table_of_scores(three):
+    page = report(three)
+    assert page.row("00001/0002") == [
+        "00001/0002",
+        "fast",
+        "29.00",
+        "0.9000",
+        "29.50",
+        "0.9000",
+        "-0.50",
+    ]
+
+
+def test_the_mean_gain_has_its_interval(three):
+    text = " ".join(report(three).text.split())
+    assert (
+        "ours over bicubic: +4.67 dB, 95 % interval -0.50 to +7.50 (paired bootstrap over 3" in text
+    )
+
+
+@pytest.fixture
+def two_runs(three, tmp_path_factory):
+    other = tmp_path_factory.mktemp("other")
+    sequences = {"00001/0001": ("slow", 40.5, 33.0), "00001/0002": ("fast", 29.25, 29.5)}
+    write_evaluation(other, sequences)
+    images = pictures(0)
+    images["ours"] = images["gt"] // 3 * 2 + images["bicubic"] // 3
+    write_pictures(other, "00001/0002", images)
+    return three, other
+
+
+def test_runs_side_by_side(two_runs, tmp_path):
+    first, second = two_runs
+    path = write_comparison([first, second], tmp_path / "both")
+    page = Page(path.read_text())
+    a, b = first.name, second.name
+    text = " ".join(page.text.split())
+    assert f"{a} and {b} compared" in page.headings
+    assert f"{b} over {a}: +0.38 dB" in text and "1 sequence left out" in text
+    assert "own figures differ" not in text
+    assert page.row("00001/0002")[2:] == [
+        "29.00",
+        "0.9000",
+        "29.25",
+        "0.9000",
+        "29.50",
+        "0.9000",
+        "-0.25",
+    ]
+    alts = [attributes["alt"] for tag, attributes in page.tags if tag == "img"]
+    assert [f"00001/0002, {name}" in alts for name in ("LQ", "bicubic", a, b, "GT")] == [True] * 5
+    assert f"{b} gains most over {a}, 00001/0002, GT" in alts
+
+
+def test_runs_that_cannot_be_compared(two_runs, tmp_path):
+    first, second = two_runs
+    write_evaluation(second, {"x": ("", 30.0, 29.0)})
+    with pytest.raises(EvaluationError, match="no sequence in common"):
+        write_comparison([first, second], tmp_path / "both")
+    write_evaluation(second, {"00001/0001": ("", 30.0, 29.0)}, protocol="duf")
+    with pytest.raises(EvaluationError, match=r"by protocol vimeo-centre, .* by duf"):
+        write_comparison([first, second], tmp_path / "both")
+    write_evaluation(second, {"00001/0001": ("", 40.0, 33.5)})
+    page = Page(write_comparison([first, second], tmp_path / "both").read_text())
+    assert "own figures differ from run to run" in " ".join(page.text.split())
+
+
+def test_pictures_become_coarser_before_a_page_is_too_large(tmp_path):
+    rng = np.random.default_rng(0)
+    write_evaluation(tmp_path, {f"{n}": ("", 30.0 + n, 25.0) for n in range(3)})
+    noise = rng.integers(0, 256, (360, 640, 3), dtype=np.uint8)
+    images = {"lq": noise[::4, ::4], "bicubic": noise, "ours": noise, "gt": noise}
+    for n in range(3):
+        write_pictures(tmp_path, f"{n}", images)
+    page = report(tmp_path)
+    assert (tmp_path / "report.html").stat().st_size <= 3_000_000
+    assert page.pictures("2, GT").shape[1] < 640
