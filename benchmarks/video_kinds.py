@@ -8,7 +8,6 @@ prints a table of what PyAV says of both. An input that is refused shows the mes
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Callable
 from fractions import Fraction
@@ -18,6 +17,9 @@ from typing import Any
 
 import av
 import numpy as np
+from click.testing import CliRunner
+
+from rvrt.cli.restore import main as restore
 
 SIZE = 48, 64
 FRAMES = 8
@@ -159,16 +161,16 @@ def main(folder: Path) -> None:
         target = folder / "out" / f"{source.stem}{suffix}"
         make(source)
         print(f"| {name} | {facts(source)} |")
-        command = [sys.executable, "-c", "from rvrt.cli.start import restore; restore()"]
-        done = subprocess.run(
-            [*command, source, target, "--overwrite", *options], capture_output=True, text=True
-        )
+        done = CliRunner().invoke(restore, [str(source), str(target), "--overwrite", *options])
         told = " ".join(options) or "as it is"
-        if done.returncode:
-            lines = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
-            print(f"| {told} | refused: {lines[-1].partition(': ')[2].split(': ', 1)[1]} | | | | |")
+        notes = [line for line in done.output.splitlines() if line.startswith(str(source))]
+        if done.exit_code:
+            lines = [line for line in done.output.splitlines() if line.startswith("Error: ")]
+            print(f"| {told} | refused: {lines[-1].partition(f'{source}: ')[2]} | | | | |")
         else:
             print(f"| {told} | {facts(target)} |", flush=True)
+        for note in notes:
+            print(f"| | note: {note.partition(': ')[2]} | | | | |")
 
 
 if __name__ == "__main__":

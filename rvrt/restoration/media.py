@@ -6,6 +6,7 @@ import io
 import os
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,6 @@ from vimeo_tools.data.video import import_av
 from vimeo_tools.data.video_sequence import Timing, VideoSequence
 from vimeo_tools.running.atomic import FATAL_ERRNOS, whole_file
 
-_FEW = 16  # frames
 _CONTAINERS = {".mp4": "mp4", ".mkv": "matroska", ".mov": "mov"}
 
 
@@ -120,18 +120,16 @@ def _write(
 ) -> None:
     if comment is not None:
         out.metadata["comment"] = comment
-    options = encoder.options
-    if encoder.name == "libx265" and (header_only or len(film.timing.ticks) < _FEW):
-        # It leaves the order of so few frames open, which MP4 refuses.
-        options = {**options, "x265-params": options["x265-params"] + ":bframes=0"}
+    coming = iter(frames)
+    first = next(coming)
+    height, width, _ = first.shape
+    count = 1 if header_only else len(film.timing.ticks)
+    options = encoder.options_for(count, height, width)
     stream = out.add_stream(encoder.name, rate=film.timing.rate, options=options)
     copied = _Copied(av, film, out)
-    converter: Converter | None = None
-    for index, frame in enumerate(frames):
-        if converter is None:
-            height, width, _ = frame.shape
-            converter = Converter(av, height, width, film, encoder)
-            converter.describe(stream, out.format.name)
+    converter = Converter(av, height, width, film, encoder)
+    converter.describe(stream, out.format.name)
+    for index, frame in enumerate(chain([first], coming)):
         copied.mux_until(film.timing.seconds(index))
         picture = converter.picture(frame, int(film.timing.ticks[index]))
         _mux(out, stream.encode(picture), film.timing)
@@ -144,7 +142,8 @@ def _mux(out: Any, packets: list[Any], timing: Timing) -> None:
     """Write packets with how long each is shown, which encoders leave out and containers guess."""
     for packet in packets:
         index = int(np.searchsorted(timing.ticks, packet.pts))
-        if packet.time_base == timing.unit and timing.ticks[index] == packet.pts:
+        known = packet.time_base == timing.unit and index < len(timing.ticks)
+        if known and timing.ticks[index] == packet.pts:
             packet.duration = timing.duration(index)
         out.mux(packet)
 

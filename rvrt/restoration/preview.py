@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +46,9 @@ def preview(job: Job, restorer: Restorer, count: int) -> list[Path]:
     start = longest.start + max(len(longest.names) - count, 0) // 2
     stop = min(start + count, longest.start + len(longest.names))
     lq = Part(material.source, start, stop).read(0, stop - start)
-    film = Film(material.timing.part(start, stop))
+    video = material.video
+    aspect = video.pixel_aspect if video else Fraction(1)
+    film = Film(material.timing.part(start, stop), pixel_aspect=aspect)
     shown = set(np.linspace(0, len(lq) - 1, min(_ROWS, len(lq))).round().astype(int))
     rows: list[AnyFrame] = []
 
