@@ -9,7 +9,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist wo
 .PHONY: demo test test-all lint bench docs clean
 
 # Made again when the dependencies or the compiled part change.
-$(VENV)/.installed: setup.cfg pyproject.toml setup.py $(wildcard vimeo_tools/resize/*.[ch] rvrt/models/kernels/*.[ch])
+$(VENV)/.installed: setup.cfg pyproject.toml setup.py $(wildcard vimeo_tools/*/*.[ch] rvrt/models/kernels/*.[ch])
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,train]'
 	touch $@
