@@ -102,6 +102,10 @@ def _frames(frames: Frame | Sequence[Frame]) -> Sequence[Frame]:
 def _scale(gt: Frame, lq: Frame) -> int:
     rows, columns = (large / small for large, small in zip(gt.shape[:2], lq.shape[:2], strict=True))
     scale = round(min(rows, columns))
+    if gt.shape[:2] == lq.shape[:2]:
+        raise SettingsError(
+            f"GT and LQ frames are both of {gt.shape[1]}x{gt.shape[0]}: nobody made them smaller"
+        )
     if scale < 2 or max(rows, columns) > 2 * scale:
         large, small = (f"{frame.shape[1]}x{frame.shape[0]}" for frame in (gt, lq))
         raise SettingsError(

@@ -88,6 +88,21 @@ LAYOUTS["tiny-reds"] = Layout(
 """
 
 
+def test_noise(vimeo_prep, septuplets):
+    options = ("--generate-lq", "--degradation", "noise", "--sigma", 10)
+    assert vimeo_prep(*options, cwd=septuplets).returncode == 0
+    record = json.loads((septuplets / "NOISE10" / "vimeo-prep.json").read_text())
+    assert [record[name] for name in ("degradation", "sigma", "seed", "scale")] == [
+        "noise",
+        10,
+        0,
+        1,
+    ]
+    done = vimeo_prep(*options, "--seed", 3, cwd=septuplets)
+    assert done.returncode == 1
+    assert "was made with noise (sigma 10.0, seed 0), scale 1" in done.stderr
+
+
 def test_a_layout_of_a_plugin(vimeo_prep, septuplets, tmp_path):
     root = tmp_path / "reds"
     for n, key in enumerate(["000", "011", "239"]):
@@ -197,6 +212,7 @@ def test_json_of_every_command(vimeo_prep, tmp_path):
     assert (drawn["clips"], drawn["done"], drawn["failed"]) == (2, 14, 0)
     assert "14 LQ frames" in " ".join(run("--generate-lq", "--dry-run")["dry_run"])
     assert run("--generate-lq")["done"] == 14
+    assert run("detect", "BIx4")["convention"] == "double"
     packed = run("pack-lmdb")["databases"]
     assert [database["database"] for database in packed] == [
         "vimeo90k_train_GT_all.lmdb",

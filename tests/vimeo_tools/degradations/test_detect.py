@@ -186,7 +186,7 @@ def test_frames_of_two_makers():
 @pytest.mark.parametrize(
     "gt, lq, words",
     [
-        ((64, 96, 3), (64, 96, 3), "64x96|96x64"),
+        ((64, 96, 3), (64, 96, 3), "both of 96x64: nobody"),
         ((64, 96, 3), (16, 90, 3), "LQ is not GT made smaller"),
         ((16, 24, 3), (64, 96, 3), "LQ is not GT made smaller"),
     ],

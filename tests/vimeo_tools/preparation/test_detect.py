@@ -113,7 +113,7 @@ def test_what_cannot_be_told(trees, tmp_path):
     write(lonely / "a.png", textured(0))
     with pytest.raises(SettingsError, match="give the frames that these were made of with --gt"):
         detect(lonely)
-    with pytest.raises(SettingsError, match="LQ is not GT made smaller"):
+    with pytest.raises(SettingsError, match="both of 48x32"):
         detect(gt, gt)
 
 
