@@ -92,12 +92,8 @@ def test_noise(vimeo_prep, septuplets):
     options = ("--generate-lq", "--degradation", "noise", "--sigma", 10)
     assert vimeo_prep(*options, cwd=septuplets).returncode == 0
     record = json.loads((septuplets / "NOISE10" / "vimeo-prep.json").read_text())
-    assert [record[name] for name in ("degradation", "sigma", "seed", "scale")] == [
-        "noise",
-        10,
-        0,
-        1,
-    ]
+    made = {"degradation": "noise", "sigma": 10, "seed": 0, "scale": 1}
+    assert made.items() <= record.items()
     done = vimeo_prep(*options, "--seed", 3, cwd=septuplets)
     assert done.returncode == 1
     assert "was made with noise (sigma 10.0, seed 0), scale 1" in done.stderr
