@@ -68,7 +68,7 @@ def test_blur_down(vimeo_prep, septuplets):
     assert (record["degradation"], record["sigma"], record["kernel"]) == ("bd", 1.2, None)
     (septuplets / "BDx4" / "vimeo-prep.json").unlink()
     unknown = vimeo_prep("verify", "sequences", "BDx4", cwd=septuplets)
-    assert "neither convention, but with: bd" in unknown.stdout
+    assert "neither convention, but with: the blur of KAIR" in unknown.stdout
     wrong = vimeo_prep("--generate-lq", "--sigma", "1.2", cwd=septuplets)
     assert (wrong.returncode, "sigma is no parameter" in wrong.stderr) == (1, True)
 
