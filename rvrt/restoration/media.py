@@ -77,6 +77,7 @@ def write_video(
         OutputError: it cannot be written.
     """
     av = import_av(path)
+    _hush(encoder)
     with whole_file(path) as part:
         try:
             with av.open(str(part), "w") as out:
@@ -92,12 +93,19 @@ def try_encoder(path: Path, height: int, width: int, film: Film, encoder: Encode
         RestoreError: as `write_video` would.
     """
     av = import_av(path)
+    _hush(encoder)
     frame = np.zeros((height, width, 3), np.uint8)
     try:
         with av.open(io.BytesIO(), "w", format=_CONTAINERS[path.suffix.lower()]) as out:
             _write(av, out, [frame], film, encoder, None, header_only=True)
     except av.error.FFmpegError as error:
         raise _explained(path, error) from error
+
+
+def _hush(encoder: Encoder) -> None:
+    """Have SVT-AV1 say errors alone, unless the user has asked it for more."""
+    if encoder.name == "libsvtav1":
+        os.environ.setdefault("SVT_LOG", "1")
 
 
 def _explained(path: Path, error: Any) -> Exception:

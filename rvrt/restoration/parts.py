@@ -20,6 +20,7 @@ from rvrt.restoration.pictures import PictureFolder
 from vimeo_tools.data.pictures import AnyFrame, DeepSource
 from vimeo_tools.data.scenes import SceneCuts
 from vimeo_tools.data.video_sequence import Timing, VideoSequence
+from vimeo_tools.running.progress import progress
 
 AUTO, NONE = "auto", "none"
 _MOST_CUTS = 2**24  # bytes of a file of cuts
@@ -113,12 +114,13 @@ def open_material(path: Path, choice: Choice) -> Material:
 def find_cuts(folder: Path) -> list[int]:
     """The frames of a folder, after the first, with which a scene begins."""
     pictures, cuts = PictureFolder(folder), SceneCuts()
-    found = [
-        index
-        for index in range(len(pictures.names))
-        if cuts.begins_with_values(pictures.read(index, index + 1), pictures.bits)
-    ]
-    return [index for index in found if index]
+    found = []
+    with progress(len(pictures.names), "frame", "looking for scenes") as bar:
+        for index in range(len(pictures.names)):
+            if cuts.begins_with_values(pictures.read(index, index + 1), pictures.bits):
+                found.append(index)
+            bar.update()
+    return found
 
 
 def read_cuts(path: Path, timing: Timing, count: int) -> list[int]:

@@ -16,6 +16,7 @@ from vimeo_tools.data.pictures import AnyFrame
 from vimeo_tools.data.scenes import SceneCuts
 from vimeo_tools.data.video import VideoPictures, bits_of, is_opaque, upright
 from vimeo_tools.errors import VideoError
+from vimeo_tools.running.progress import progress
 
 _DEFAULT_RATE = Fraction(25)
 # A file that says it is longer than this beyond its last picture has lost its end.
@@ -98,7 +99,7 @@ class VideoSequence:
 
     def _measure(self, stop: Fraction | None, cuts: SceneCuts | None) -> None:
         # Containers are often wrong about the number of frames, so they are counted.
-        with self._pictures as pictures:
+        with self._pictures as pictures, progress(None, "frame", "looking at the video") as bar:
             self._begin, self._unit = pictures.begin, Fraction(pictures.stream.time_base)
             self._rate = pictures.stream.average_rate or _DEFAULT_RATE
             coming = iter(pictures)
@@ -113,6 +114,7 @@ class VideoSequence:
                 if stop is not None and self._time(picture.pts, len(self._found)) >= stop:
                     return
                 self._look_at(picture, cuts)
+                bar.update()
             if not self._found:
                 raise VideoError("the file holds no frames")
             declared = _declared_end(pictures.stream)

@@ -456,6 +456,15 @@ def test_bad_input(tmp_path, weights):
         assert not list(tmp_path.glob("out*"))
 
 
+def test_folders_need_no_pyav(tmp_path, weights, monkeypatch):
+    for index, frame in enumerate(smooth(3)):
+        save_picture(tmp_path / "in" / f"{index}.png", frame)
+    monkeypatch.setitem(sys.modules, "av", None)
+    assert run(tmp_path / "in", tmp_path / "out", weights, choice=Choice()).restored == 3
+    with pytest.raises(VideoError, match="need PyAV"):
+        run(tmp_path / "in", tmp_path / "out.mp4", weights)
+
+
 NO_ROOM = """
 import resource, sys
 from pathlib import Path
