@@ -99,4 +99,5 @@ def warnings(source: DataSource, found: Detection | None, recipe: str | None) ->
         return
     made = source.degradation
     if made is not None and wanted is not None and not same_recipe(made, wanted):
-        yield f"{why} {wanted.spelled()}; LQ frames are {made.spelled()}"
+        hint = f"; --degradation '{recipe}' makes them so" * (source.lq is None)
+        yield f"{why} {wanted.spelled()}; LQ frames are {made.spelled()}{hint}"

@@ -19,8 +19,9 @@ from rvrt.evaluation.metrics import measure
 from rvrt.models import build_network
 from rvrt.restoration.pictures import save_picture
 from rvrt.weights.checkpoint import Record, load_network, save_weights
+from tests.oracles.makers import textured
 from tests.rvrt.conftest import ROOT, randomise
-from vimeo_tools import downscale, imresize
+from vimeo_tools import degrade, downscale, imresize
 from vimeo_tools.data.pictures import read_picture
 from vimeo_tools.data.png import FrameSize
 from vimeo_tools.preparation.synthetic import synthesize
@@ -329,3 +330,13 @@ def test_results_are_verified_and_set_side_by_side(twelve, tmp_path):
     assert done.exit_code == 1 and "scores differ by more than 1e-06" in done.output
     for wrong in (("--compare", tmp_path / "a"), ("--verify",), (*BASELINE, tmp_path / "a")):
         assert rvrt_eval(*wrong).exit_code == 2
+
+
+def test_lq_frames_of_an_unusual_maker_are_warned_of(tmp_path):
+    gt = textured(0)
+    save_picture(tmp_path / "gt" / "1.png", gt)
+    save_picture(tmp_path / "lq" / "1.png", degrade(gt, "bd-duf"))
+    folders = ("--gt", tmp_path / "gt", "--lq", tmp_path / "lq", "--output-dir", tmp_path / "out")
+    done = rvrt_eval(*BASELINE, *folders)
+    assert done.exit_code == 0, done.output
+    assert f"Warning: {tmp_path / 'lq'}: made with DUF's blur: its pixels lie" in done.output
