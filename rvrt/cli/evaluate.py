@@ -21,6 +21,7 @@ from rvrt.cli.options import DEVICE, DTYPE, PATH, PLUGIN, VERSION, message_for_e
 from rvrt.config.network import MODEL_PRESETS
 from rvrt.evaluation.evaluator import Job, evaluate, unmeasured
 from rvrt.evaluation.groups import find_groups, read_groups
+from rvrt.evaluation.lpips import Lpips
 from rvrt.evaluation.metrics import MORE_METRICS
 from rvrt.evaluation.protocol import PROTOCOLS
 from rvrt.evaluation.recipes import look_at, warnings
@@ -91,6 +92,15 @@ def _parse_groups(_ctx: object, _option: object, values: tuple[str, ...]) -> dic
     metavar="NAME",
     help="Beside PSNR and SSIM and what the protocol has: "
     f"{', '.join([*MORE_METRICS, *PAIR_METRICS])}.",
+)
+@click.option(
+    "--lpips",
+    "lpips_files",
+    type=PATH,
+    nargs=2,
+    metavar="ALEXNET.PTH ALEX.PTH",
+    help="Measure LPIPS too, by weights of yours: torchvision's of AlexNet, and alex.pth (0.1) of "
+    "the package lpips.",
 )
 @click.option(
     "--degradation",
@@ -190,6 +200,7 @@ def main(
     verify: bool,
     sample: int,
     seed: int,
+    lpips_files: tuple[Path, Path] | None,
     groups: dict[str, Path],
     every_nth: int,
     limit: int | None,
@@ -215,6 +226,9 @@ def main(
     if weights is None:
         raise click.UsageError("Missing option '--weights'.")
     with message_for_errors():
+        if lpips_files is not None:
+            MORE_METRICS["lpips"] = Lpips.of_files(*lpips_files)
+            options["metrics"] = (*options["metrics"], "lpips")
         choices = Choices(weights=None if str(weights) == NO_WEIGHTS else weights, **options)
         network = open_network(choices)
         sequences = open_sequences(choices, network)

@@ -39,7 +39,7 @@ _SAID_ELSEWHERE = ("protocol", "weights_sha256", "device")
 _TITLES = {
     "psnr_y": "PSNR on Y", "ssim_y": "SSIM on Y", "psnr_rgb": "PSNR on RGB",
     "ssim_rgb": "SSIM on RGB", "ssim_matlab": "MATLAB's SSIM", "dpsnr_y": "difference PSNR",
-    "tof": "tOF",
+    "tof": "tOF", "lpips": "LPIPS",
 }  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from rvrt.evaluation.opening import open_folders, open_vimeo
 from rvrt.evaluation.protocol import PROTOCOLS
 from rvrt.evaluation.summary import Facts, Settings
 from rvrt.evaluation.verify import verify
-from rvrt.restoration.media import save_picture
+from rvrt.restoration.pictures import save_picture
 
 
 def measure(sequences, output, save_images=True):
