@@ -1,4 +1,4 @@
-"""Training samples a second from folder, LMDB and GT alone, against decoding the same PNGs.
+"""Training samples a second from folder, LMDB, MindRecord and GT alone, beside decoding the PNGs.
 
     python benchmarks/bench_feed.py [SEPTUPLET_FOLDER] [--workers N ...] [--rounds N]
     python benchmarks/bench_feed.py --memory
@@ -27,7 +27,7 @@ from vimeo_tools.feed.augment import augment
 from vimeo_tools.feed.dataset import Training, create_dataset, open_septuplets
 from vimeo_tools.feed.order import Sample
 from vimeo_tools.preparation.downsample import LqSettings, downsample_tree
-from vimeo_tools.preparation.pack import PackPlan, pack
+from vimeo_tools.preparation.pack import FORMATS, PackPlan, pack
 from vimeo_tools.preparation.synthetic import synthesize
 from vimeo_tools.resize.matlab import downscale
 from vimeo_tools.running.jobs import available_workers, process_pool
@@ -39,16 +39,19 @@ except ImportError:
 
 
 def prepare(folder, work, workers):
-    """The LQ tree and the two databases of a folder; what the feed can be opened on, by name."""
+    """LQ, databases and MindRecord files of a folder; what the feed can be opened on, by name."""
     gt, lq = folder / GT_FOLDER, work / "BIx4"
     keys, size = find_keys(gt), usual_size(gt, find_keys(gt))
     with process_pool(workers) as pool:
         downsample_tree(gt, lq, keys, LqSettings(Bicubic(), 4, size), executor=pool)
-    pack(PackPlan(gt, work / "gt.lmdb", keys, FRAME_NUMBERS, size))
-    pack(PackPlan(lq, work / "lq.lmdb", keys, FRAME_NUMBERS, size.divided_by(4)))
+    for form in FORMATS:
+        pack(PackPlan(gt, work / f"gt.{form}", keys, FRAME_NUMBERS, size, format=form))
+        small = size.divided_by(4)
+        pack(PackPlan(lq, work / f"lq.{form}", keys, FRAME_NUMBERS, small, format=form))
     return {
         "folder": (gt, lq),
         "LMDB": (work / "gt.lmdb", work / "lq.lmdb"),
+        "MindRecord": (work / "gt.mindrecord", work / "lq.mindrecord"),
         "LQ on the fly": (gt, None),
     }
 
@@ -129,14 +132,14 @@ def bench(backings, workers, samples, rounds):
     keys = find_keys(gt)
     keys = [keys[i % len(keys)] for i in range(samples)]
     plan = Training(steps=range(samples + 1))
-    floors = {"folder": (gt, lq), "LMDB": (gt, lq), "LQ on the fly": (gt,)}
+    floors = dict.fromkeys(("folder", "LMDB", "MindRecord"), (gt, lq)) | {"LQ on the fly": (gt,)}
     with process_pool(workers) as pool:
         calls = {}
         for name, paths in backings.items():
             feed = create_dataset(open_septuplets(*paths), plan, workers)
             calls[f"floor, {name}"] = lambda roots=floors[name]: run_floor(pool, roots, keys)
             calls[f"ours, {name}"] = lambda feed=feed: steady_seconds(feed)
-            if torch and name != "LMDB":
+            if torch and name in ("folder", "LQ on the fly"):
                 data = PlainDataset(*paths, plan, samples + 1)
                 loader = torch.utils.data.DataLoader(data, num_workers=workers)
                 calls[f"DataLoader, {name}"] = lambda loader=loader: steady_seconds(loader)

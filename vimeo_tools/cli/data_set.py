@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,19 +43,25 @@ class Found(NamedTuple):
     lq: Path
 
 
-def locate(layout: Layout | None, gt: Path | None, lq: Path | None) -> Found:
+def locate(
+    layout: Layout | None,
+    gt: Path | None,
+    lq: Path | None,
+    say: Callable[[str], None] = show_text,
+) -> Found:
     """The layout and roots that are meant.
 
     Args:
         layout: None to look which it is.
         gt, lq: as given; None for the usual names of the layout in the working directory.
+        say: is told what was found.
 
     Raises:
         SettingsError: no layout is found.
     """
     if layout is None:
         found = find_data_set(Path(), AUTO, gt)
-        show_text(str(found))
+        say(str(found))
         layout, gt = found.layout, found.gt
     if gt is None:
         roots = gt_roots(Path(), layout) if layout != VIMEO90K else []

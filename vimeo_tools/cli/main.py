@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +30,13 @@ from vimeo_tools.cli.options import (
     take_degradation,
 )
 from vimeo_tools.cli.pack import pack_lmdb
+from vimeo_tools.cli.slurm import slurm_script
 from vimeo_tools.cli.synthetic import synthesize_command
 from vimeo_tools.cli.verify import verify_command
 from vimeo_tools.cli.video import from_video
 from vimeo_tools.data.codecs import choose_codec
 from vimeo_tools.data.lists import ANNOTATION_FORMS, in_both
-from vimeo_tools.errors import VimeoToolsError
+from vimeo_tools.errors import SettingsError, VimeoToolsError
 from vimeo_tools.preparation.prepare import PrepareSettings, describe, prepare
 from vimeo_tools.preparation.regroup import regroup as regroup_reds
 from vimeo_tools.resize.backends import describe_backend
@@ -104,6 +106,12 @@ def _show_version(ctx: click.Context, _option: click.Parameter, wanted: bool) ->
     default="1/1",
     help="Do part I of N, for job arrays; part 1 writes the annotations.",
 )
+@click.option(
+    "--slurm",
+    type=click.IntRange(2, 10_000),
+    metavar="N",
+    help="Print a script for sbatch that does this in N parts, then merges and verifies.",
+)
 @click.option("--overwrite", is_flag=True, help="Make LQ frames again that are there.")
 @click.option(
     "--regroup",
@@ -126,6 +134,7 @@ def main(
     /,
     workers: int | None,
     dask: str | None,
+    slurm: int | None,
     regroup: bool,
     dry_run: bool,
     train_annotation: Path | None,
@@ -148,10 +157,12 @@ def main(
     made = take_degradation(options)
     if options["scale"] is not None:
         made.check_scale(options["scale"])
-    if regroup and not dry_run:
+    if slurm and (dask or options["overwrite"] or options["shard"] != (1, 1)):
+        raise SettingsError("--slurm: goes without --shard, --dask and --overwrite")
+    if regroup and not dry_run and not slurm:
         show_text(f"regrouped: {regroup_reds(_data_folder(options['images_root']))}")
     options["layout"], options["images_root"], _ = locate(
-        options["layout"], options["images_root"], None
+        options["layout"], options["images_root"], None, _quiet if slurm else show_text
     )
     if options["output_dir"] is None:
         usual = made.folder(options["scale"] or made.usual_scale) if options["generate_lq"] else "."
@@ -159,6 +170,10 @@ def main(
     if dask:  # its workers have other working directories
         for name in ("images_root", "output_dir"):
             options[name] = options[name].absolute()
+    if slurm:
+        lq = options["output_dir"] if options["generate_lq"] else None
+        click.echo(slurm_script(sys.argv[1:], slurm, options["images_root"], lq), nl=False)
+        return
     lists = choose_lists(
         beside(options["images_root"]), train_annotation, test_annotation, options["layout"]
     )
@@ -178,6 +193,11 @@ def main(
 
 for command in (pack_lmdb, verify_command, detect_command, from_video, synthesize_command):
     main.add_command(command)
+main.add_command(pack_lmdb, "pack")
+
+
+def _quiet(_text: str) -> None:
+    """What else would be said is not for a script."""
 
 
 def _data_folder(images_root: Path | None) -> Path:

@@ -25,6 +25,7 @@ from vimeo_tools.data.septuplets import KEY_PROFILES, SPLITS, common_size
 from vimeo_tools.errors import SettingsError
 from vimeo_tools.preparation.pack import (
     CONTENTS,
+    FORMATS,
     PackPlan,
     check_name,
     database_name,
@@ -59,6 +60,14 @@ from vimeo_tools.preparation.pack import (
     show_default=True,
     help="Keys as 00001/0001/im1 or as 00001_0001_1.",
 )
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    default=FORMATS[0],
+    show_default=True,
+    help="lmdb, or a folder of MindRecord files, one clip a record.",
+)
 @click.option("--output-dir", type=FOLDER, default=Path(), show_default=True)
 @click.option("--name", help="Of the database, if it is one.  [default: the trainers' name]")
 @click.option("--overwrite", is_flag=True, help="Replace databases that are there.")
@@ -75,11 +84,12 @@ def pack_lmdb(
     splits: Sequence[str],
     contents: Sequence[str],
     profile: str,
+    form: str,
     layout: Layout | None,
     name: str | None,
     overwrite: bool,
 ) -> None:
-    """Pack frames into LMDB, PNG bytes unchanged.
+    """Pack frames into LMDB or MindRecord, their bytes unchanged.
 
     Inside a septuplet folder
 
@@ -105,10 +115,11 @@ def pack_lmdb(
         keys, bad_lines = clips[split]
         for content in (CONTENTS[content] for content in contents):
             source = lq_root if content.low_quality else images_root
-            target = output_dir / (name or database_name(content, split, source, layout))
+            usual = database_name(content, split, source, layout)
+            target = output_dir / (name or usual.replace(".lmdb", f".{form}"))
             numbers = frame_numbers(content, layout)
             size = common_size(source, keys, layout)
-            plan = PackPlan(source, target, keys, numbers, size, profile, layout)
+            plan = PackPlan(source, target, keys, numbers, size, profile, layout, form)
             summary = pack(plan, overwrite=overwrite)
             missing = f"; kept as {plan.partial.name} until they are mended" * bool(
                 summary.failures

@@ -14,6 +14,7 @@ from vimeo_tools.data.frame_files import decode_frame
 from vimeo_tools.data.layouts import FOLDERS, VIMEO90K, Layout, file_of, is_root, split_root
 from vimeo_tools.data.lists import ClipList, read_list
 from vimeo_tools.data.lmdb_store import LmdbReader
+from vimeo_tools.data.mindrecord_store import INDEX_NAME, MindRecordReader
 from vimeo_tools.data.pictures import Frame, decode_picture, find_pictures
 from vimeo_tools.data.png import read_file
 from vimeo_tools.data.septuplets import FRAME_NUMBERS, merge_keys
@@ -122,7 +123,7 @@ class LmdbFrames:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._reader = LmdbReader(folder)
+        self._reader = self._open(folder)
         self.root = folder
         self.same_size = self._reader.of_septuplets
         self._layout = VIMEO90K if self.same_size else FOLDERS
@@ -161,7 +162,10 @@ class LmdbFrames:
 
     def where(self, name: str) -> str:
         """As `FrameStore.where`."""
-        return f"{self._folder}, record {self._reader.profile.key(name)!r}"
+        return f"{self._folder}, {self._reader.place(name)}"
+
+    def _open(self, folder: Path) -> LmdbReader | MindRecordReader:
+        return LmdbReader(folder)
 
     def _listed(self) -> dict[str, list[str]]:
         if self._clips is None:
@@ -169,6 +173,13 @@ class LmdbFrames:
             for name in self._reader.frames():
                 self._clips.setdefault(name.rpartition("/")[0], []).append(name)
         return self._clips
+
+
+class MindRecordFrames(LmdbFrames):
+    """A folder of MindRecord files."""
+
+    def _open(self, folder: Path) -> LmdbReader | MindRecordReader:
+        return MindRecordReader(folder)
 
 
 ClipFrames = SequenceFolder | LmdbFrames
@@ -277,6 +288,8 @@ def open_source(path: Path, name_end: str = "", layout: Layout = VIMEO90K) -> Fr
         raise SettingsError(f"{path}: there is no such folder")
     if (path / "data.mdb").exists():
         return LmdbFrames(path)
+    if (path / INDEX_NAME).exists():
+        return MindRecordFrames(path)
     if path.is_dir():
         pictures = PictureFolder(path, name_end)
         if pictures.groups():

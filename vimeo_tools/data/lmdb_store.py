@@ -170,6 +170,10 @@ class LmdbReader:
             raise FrameError(f"{self._folder}: has no record {key!r}")
         return length
 
+    def place(self, name: str) -> str:
+        """Where a frame lies, for messages."""
+        return f"record {self.profile.key(name)!r}"
+
     def _opened(self) -> LmdbFile:
         if self._file is None:
             self._file = LmdbFile(self._path / "data.mdb")

@@ -1,10 +1,11 @@
-"""Septuplet folders -> LMDB: PNG bytes checked and copied, never decoded; resumable."""
+"""Folders of frames -> LMDB or MindRecord: bytes checked and copied, never decoded; resumable."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,9 +17,11 @@ from vimeo_tools.data.frame_files import check_frame, read_frame_size
 from vimeo_tools.data.frames import MADE_OF, recorded_degradation
 from vimeo_tools.data.layouts import VIMEO90K, Layout, clip_folder, split_root
 from vimeo_tools.data.lmdb_store import META_INFO_NAME, LmdbWriter, meta_info_text
+from vimeo_tools.data.mindrecord_store import INDEX_NAME
 from vimeo_tools.data.png import FrameSize, read_file
 from vimeo_tools.data.septuplets import CENTRE_FRAME, FRAME_NUMBERS, KEY_PROFILES
 from vimeo_tools.errors import FrameError, OutputError, SettingsError
+from vimeo_tools.preparation.pack_mindrecord import build
 from vimeo_tools.running.atomic import is_part, write_text
 from vimeo_tools.running.failures import Failure
 from vimeo_tools.running.folders import LOCK_NAME, Place, clean, refuse_overlap, taken
@@ -28,7 +31,9 @@ from vimeo_tools.running.records import RECORD_NAME, Record, differences, read_r
 
 PARTIAL_SUFFIX = ".partial"
 _DATA = "data.mdb"
-_OUR_FILES = {_DATA, "lock.mdb", META_INFO_NAME, RECORD_NAME, LOCK_NAME}
+_OUR_FILES = {_DATA, "lock.mdb", META_INFO_NAME, INDEX_NAME, RECORD_NAME, LOCK_NAME}
+_PART = re.compile(r"part-[0-9]{4}\.(mindrecord(\.db)?|jsonl)")
+FORMATS = ("lmdb", "mindrecord")
 # One write transaction, and so the memory that packing takes. Small enough to stay in the cache:
 # 16 frames are written 1.5 times as fast as 256. Threads that read ahead made it slower.
 _FRAMES_PER_BATCH = 16
@@ -111,6 +116,7 @@ class PackPlan:
         size: of every frame; None where each clip has its own.
         profile: a key of ``KEY_PROFILES``.
         layout: where frames lie.
+        format: "lmdb", or "mindrecord" for a folder of MindRecord files.
 
     Paths may be given as str.
     """
@@ -122,6 +128,7 @@ class PackPlan:
     size: FrameSize | None
     profile: str = "basicsr"
     layout: Layout = VIMEO90K
+    format: str = "lmdb"
 
     def __post_init__(self) -> None:
         for name in ("source", "target"):
@@ -129,6 +136,10 @@ class PackPlan:
         if self.profile not in KEY_PROFILES:
             allowed = ", ".join(KEY_PROFILES)
             raise SettingsError(f"LMDB profile {self.profile!r}: allowed are {allowed}")
+        if self.format not in FORMATS:
+            raise SettingsError(f"format {self.format!r}: allowed are {', '.join(FORMATS)}")
+        if self.format != "lmdb" and self.profile != "basicsr":
+            raise SettingsError(f"LMDB profile {self.profile!r}: is one of LMDB alone")
         if self.layout != VIMEO90K and self.profile != "basicsr":
             raise SettingsError(f"LMDB profile {self.profile!r}: is one of Vimeo90K alone")
 
@@ -172,7 +183,9 @@ class PackPlan:
     def to_record(self) -> dict[str, Any]:
         """What must be the same for a build to be continued, or to be there already."""
         listing = "\n".join(sorted(self.keys)).encode()
+        other = {} if self.format == "lmdb" else {"format": self.format}
         return {
+            **other,
             "profile": self.profile,
             "frame_numbers": "all" if self.numbers is None else list(self.numbers),
             "frame_size": "of each clip" if self.size is None else str(self.size),
@@ -226,11 +239,21 @@ def pack(plan: PackPlan, *, overwrite: bool = False) -> Summary:
             clear()
         sizes = plan.sizes(frames)
         summary.failures += _empty_clips(plan, frames)
-        with LmdbWriter(plan.partial) as writer:
-            present = writer.keys(_checker(plan.size))
-            missing = [(name, path) for name, path in frames if name.encode() not in present]
-            summary.skipped = len(frames) - len(missing)
-            _copy(plan, missing, sizes, writer, summary)
+        if plan.format == "lmdb":
+            with LmdbWriter(plan.partial) as writer:
+                present = writer.keys(_checker(plan.size))
+                missing = [(name, path) for name, path in frames if name.encode() not in present]
+                summary.skipped = len(frames) - len(missing)
+                _copy(plan, missing, sizes, writer, summary)
+        else:
+            with progress(len(frames), "frame", plan.target.name) as bar:
+                build(
+                    plan.partial,
+                    frames,
+                    lambda name, data: _checker(sizes.get(name))(data),
+                    summary,
+                    bar.update,
+                )
         if not summary.failures:
             _give_name(place, plan, sizes)
     return summary.end()
@@ -298,13 +321,14 @@ def _is_there(plan: PackPlan, overwrite: bool) -> bool:
         raise OutputError(
             f"{folder}: is there and no database that this command made; choose another name"
         )
-    foreign = sorted(files - _OUR_FILES)
+    foreign = sorted(name for name in files - _OUR_FILES if not _PART.fullmatch(name))
     if foreign and overwrite:
         raise OutputError(
             f"{folder}: holds {foreign[0]}, which this command did not make, so it is not "
             "replaced; choose another name"
         )
-    if overwrite or not (folder / _DATA).exists():  # a kill came while the old one was removed
+    is_whole = (folder / _DATA).exists() or (folder / INDEX_NAME).exists()
+    if overwrite or not is_whole:  # a kill came while the old one was removed
         return False
     older = () if MADE_OF in record else (MADE_OF,)  # made before that was noted
     if changed := differences(record, plan.record().settings, older):
@@ -325,5 +349,8 @@ def _give_name(place: Place, plan: PackPlan, sizes: Mapping[str, FrameSize]) -> 
 
 def _remove_database(folder: Path) -> None:
     """Remove all but the record, which says that the folder is ours, and the lock."""
-    for name in (_DATA, "lock.mdb", META_INFO_NAME):
+    for name in (_DATA, "lock.mdb", META_INFO_NAME, INDEX_NAME):
         (folder / name).unlink(missing_ok=True)
+    for path in folder.glob("part-*"):
+        if _PART.fullmatch(path.name):
+            path.unlink()
