@@ -199,6 +199,36 @@ def test_more_than_256_levels_in_a_folder_of_png(tmp_path, weights):
     assert read_deep_picture(tmp_path / "eight" / "00000000.png").dtype == np.uint8
 
 
+@pytest.mark.parametrize("reach", [LIMITED, FULL])
+@pytest.mark.parametrize("layout", ["gray10le", "gbrp12le", "yuv422p10le", "yuv420p12le"])
+def test_white_is_white_and_black_black_of_any_depth(tmp_path, layout, reach):
+    bits = 12 if "12" in layout else 10
+    rgb = layout.startswith("gbrp")
+    full = reach == FULL or rgb
+    low, high = (0, 2**bits - 1) if full else (16 << bits - 8, 235 << bits - 8)
+    y = np.full((8, 16), low, np.uint16)
+    y[:, 8:] = high
+    grey = np.full((8 if "422" in layout else 4, 8), 2 ** (bits - 1), np.uint16)
+    planes = [y] if "gray" in layout else [y, y, y] if rgb else [y, grey, grey]
+    make_film(av, tmp_path / "v.mkv", [planes], layout=layout, colorspace=0 if rgb else 1,
+              color_range=FULL if rgb else reach)  # fmt: skip
+    frame = open_frames(tmp_path / "v.mkv").read(0, 1)[0]
+    assert frame.dtype == np.uint16
+    assert np.unique(frame[:, :6]).tolist() == [0]
+    assert np.unique(frame[:, 10:]).tolist() == [65535]
+
+
+def test_interlaced_films_come_with_a_note(tmp_path, weights):
+    with av.open(str(tmp_path / "in.mkv"), "w") as out:
+        stream = out.add_stream("libx264", rate=25, options={"x264-params": "interlaced=1"})
+        stream.height, stream.width, stream.pix_fmt = 32, 32, "yuv420p"
+        for frame in smooth(4, 32, 32):
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        out.mux(stream.encode(None))
+    done = run(tmp_path / "in.mkv", tmp_path / "out", weights)
+    assert "interlaced" in done.notes[0]
+
+
 def test_sixteen_bit_pictures_there_and_back(tmp_path, weights):
     rng = np.random.default_rng(0)
     frames = rng.integers(0, 65536, (3, 9, 11, 3), dtype=np.uint16)
