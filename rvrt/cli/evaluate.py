@@ -66,8 +66,8 @@ def _parse_groups(_ctx: object, _option: object, values: tuple[str, ...]) -> dic
     "--data",
     type=PATH,
     metavar="FOLDER",
-    help="vimeo_septuplet: its list, sequences or GT database, and BIx4 or LQ database; without "
-    "LQ frames they are made from GT.",
+    help="vimeo_septuplet: its list, sequences or GT database, and BIx4 or LQ database; or REDS, "
+    "Vid4 and so on as published. Without LQ frames they are made from GT.",
 )
 @click.option("--split", type=click.Choice(SPLITS), default="test", show_default=True)
 @click.option(

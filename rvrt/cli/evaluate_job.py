@@ -14,6 +14,8 @@ from rvrt.evaluation.meter import choose_metrics
 from rvrt.evaluation.metrics import METRICS
 from rvrt.evaluation.opening import (
     holds_septuplets,
+    holds_vimeo,
+    open_data_set,
     open_folders,
     open_septuplets_at,
     open_vimeo,
@@ -87,11 +89,7 @@ def _check(choices: Choices) -> None:
             f"--tile {choices.tile}: give a multiple of {step} from {2 * GRID} on"
         )
     protocol = choices.chosen_protocol
-    if protocol is not None and not protocol.septuplets and choices.data is not None:
-        raise EvaluationError(
-            f"--data is for septuplets, protocol {protocol.name} is not: give --gt and --lq"
-        )
-    made_here = choices.lq is None and choices.degradation is None
+    made_here = choices.gt is not None and choices.lq is None and choices.degradation is None
     if protocol is not None and not protocol.enlarges and made_here:
         raise EvaluationError(
             f"protocol {protocol.name} needs --lq, frames as large as --gt's, or --degradation "
@@ -163,7 +161,11 @@ def _open_source(choices: Choices, scale: int | None) -> SequenceSet:
     protocol, made = choices.chosen_protocol, _degradation(choices)
     of_septuplets = protocol or PROTOCOLS["vimeo-centre"]
     if choices.data is not None:
-        return open_vimeo(choices.data, choices.split, of_septuplets, made, scale)
+        folder, split = choices.data, choices.split
+        elsewhere = protocol is None and folder.is_dir() and not holds_vimeo(folder, split)
+        if elsewhere or not of_septuplets.septuplets:
+            return open_data_set(folder, split, made, scale, protocol)
+        return open_vimeo(folder, split, of_septuplets, made, scale)
     assert choices.gt is not None
     if holds_septuplets(choices.gt):
         if not of_septuplets.septuplets:

@@ -7,7 +7,7 @@ No MindSpore: the data and the metrics can be checked without it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +22,13 @@ from rvrt.evaluation.sequences import (
     SequenceSet,
 )
 from rvrt.evaluation.shrunk import ShrunkSequence
+from vimeo_tools.data.data_sets import find_data_set
 from vimeo_tools.data.frames import recorded_degradation
-from vimeo_tools.data.pictures import ArraySequence, Frame, FrameSource, PictureSequence
+from vimeo_tools.data.layouts import VIMEO90K, clip_folder
+from vimeo_tools.data.pictures import ArraySequence, FrameSource, PictureSequence
 from vimeo_tools.data.septuplets import GT_FOLDER, find_keys, split_list_path
 from vimeo_tools.degradations import Degradation, choose_degradation
-from vimeo_tools.errors import FrameError, SettingsError
+from vimeo_tools.errors import SettingsError
 from vimeo_tools.feed.samples import check_made_with, open_sequences
 from vimeo_tools.preparation.pack import CONTENTS
 
@@ -83,6 +85,12 @@ def _find_lq(folder: Path, split: str, made: Degradation, scale: int | None) -> 
             raise EvaluationError(f"{folder}: holds {names}; say which with --scale")
     tree = next(iter(trees.values()), None) if scale is None else trees.get(scale)
     return tree or _first_folder(folder, [made.database(_database("lq", split))])
+
+
+def holds_vimeo(folder: Path, split: str) -> bool:
+    """Whether a folder looks like `vimeo_septuplet`: by its list, its frames or a database."""
+    names = [GT_FOLDER, _database("gt-all", split), _database("gt-centre", split)]
+    return split_list_path(folder, split).exists() or _first_folder(folder, names) is not None
 
 
 def _database(content: str, split: str) -> str:
@@ -167,10 +175,70 @@ def open_folders(
             belongs to the protocol is missing.
         SettingsError: ``lq`` was made otherwise than is asked for.
     """
-    gt_folders = _sequence_folders(gt)
-    lq_folders = _sequence_folders(lq) if lq else gt_folders
+    gt_folders = sequence_folders(gt)
+    lq_folders = sequence_folders(lq) if lq else gt_folders
     if len(gt_folders) == len(lq_folders) == 1:  # named as one likes
         lq_folders = dict(zip(gt_folders, lq_folders.values(), strict=True))
+    return _open_pairs((gt, gt_folders), (lq, lq_folders), degradation, scale, protocol)
+
+
+def open_data_set(
+    folder: Path,
+    split: str,
+    degradation: str | Degradation | None = None,
+    scale: int | None = None,
+    protocol: Protocol | None = None,
+) -> SequenceSet:
+    """A data set of `vimeo_tools.data.layouts.LAYOUTS` that is no septuplets: REDS, Vid4 and so on.
+
+    Args:
+        folder: holds GT by one of the names that the data set has, and maybe LQ.
+        split: "test" for the clips that are never trained on, "train" for the others.
+        degradation: of LQ; None for bicubic.
+        scale: how many times smaller LQ is; None for that of the LQ frames that are there.
+        protocol: None for that of the set.
+
+    Raises:
+        EvaluationError: it holds septuplets, or as `open_folders`.
+        SettingsError: no data set is found, or LQ was made otherwise than is asked for.
+    """
+    found = find_data_set(folder)
+    if found.layout is VIMEO90K:
+        named = f", protocol {protocol.name} is of others" if protocol else ""
+        raise EvaluationError(f"{folder}: holds septuplets{named}")
+    keys = protocol.members if protocol and protocol.members else None
+    if keys is None:
+        keys = tuple(found.layout.splits_of(found.keys).get(split, found.keys))
+    made = choose_degradation(degradation or "bicubic")
+    trees = [
+        tree
+        for tree in found.lq
+        if tree.tag in (made.tag, "") and scale in (None, tree.scale)
+        if tree.scale > 1 or (protocol is not None and not protocol.enlarges)
+    ]
+    lq = next((tree.root for tree in trees if tree.scale == _USUAL_SCALE), None)
+    lq = lq or (trees[0].root if trees else None)
+    if lq is None and degradation is None and protocol is not None and not protocol.enlarges:
+        raise EvaluationError(f"{folder}: holds no blurred frames, as large as GT; give --lq")
+    gt_folders, lq_folders = (
+        {key: clip_folder(root, key) for key in found.keys if key in keys}
+        for root in (found.gt, lq or found.gt)
+    )
+    return _open_pairs((found.gt, gt_folders), (lq, lq_folders), degradation, scale, protocol)
+
+
+_Folders = dict[str, Path]  # of the sequences, by key
+
+
+def _open_pairs(
+    gt_of: tuple[Path, _Folders],
+    lq_of: tuple[Path | None, _Folders],
+    degradation: str | Degradation | None,
+    scale: int | None,
+    protocol: Protocol | None,
+) -> SequenceSet:
+    """See `open_folders`; a root and the folders of its sequences, of GT and of LQ."""
+    (gt, gt_folders), (lq, lq_folders) = gt_of, lq_of
     protocol = protocol or protocol_of(gt_folders)
     keys = protocol.choose(list(gt_folders))
     if lq is not None:
@@ -204,7 +272,12 @@ def open_folders(
     return SequenceSet(keys, read, _source(gt, lq, degradation), protocol)
 
 
-def _sequence_folders(folder: Path) -> dict[str, Path]:
+def sequence_folders(folder: Path) -> dict[str, Path]:
+    """Key and folder of the sequences in a folder; itself, where it holds pictures alone.
+
+    Raises:
+        EvaluationError: there is no such folder.
+    """
     if not folder.is_dir():
         raise EvaluationError(f"{folder}: there is no such folder")
     children = (path for path in folder.iterdir() if not path.name.startswith("."))
@@ -220,38 +293,3 @@ def _check_names(sequence: Sequence) -> None:
             f"{sequence.key}: {len(lq)} LQ frames from {lq[0]} to {lq[-1]}, {len(gt)} GT frames "
             f"from {gt[0]} to {gt[-1]}: need a GT frame for each LQ frame, of the same name"
         )
-
-
-def open_truth(gt: Path, protocol: Protocol) -> Callable[[str, str], Frame]:
-    """The true frames alone: a function of a sequence's key and a frame's name, as in results.
-
-    Raises:
-        EvaluationError: the folder is missing.
-        VimeoToolsError: as `open_sequences`; a frame is missing or cannot be read.
-    """
-    if protocol.septuplets:
-        source = open_sequences(gt, None, None, gt_numbers=protocol.septuplets)
-        places = {f"im{number}": place for place, number in enumerate(source.gt_numbers)}
-        index_of = {key: index for index, key in enumerate(source.keys)}
-
-        def of_septuplet(key: str, frame: str) -> Frame:
-            place = places[frame]
-            frames: Frame = _in_memory(source[index_of[key]].gt).read(place, place + 1)
-            truth: Frame = frames[0]
-            return truth
-
-        return of_septuplet
-    folders = _sequence_folders(gt)
-
-    def read(key: str, frame: str) -> Frame:
-        if key not in folders:
-            raise FrameError(f"{gt}: holds no sequence {key}")
-        sequence = PictureSequence(folders[key])
-        if frame not in sequence.names:
-            raise FrameError(f"{folders[key]}: holds no frame {frame}")
-        place = sequence.names.index(frame)
-        frames: Frame = sequence.read(place, place + 1)
-        truth: Frame = frames[0]
-        return truth
-
-    return read

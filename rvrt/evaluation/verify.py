@@ -11,12 +11,13 @@ import numpy as np
 
 from rvrt.errors import EvaluationError
 from rvrt.evaluation.meter import Means, choose_metrics, mean_of_frames
-from rvrt.evaluation.opening import holds_septuplets, open_truth
+from rvrt.evaluation.opening import holds_septuplets, sequence_folders
 from rvrt.evaluation.protocol import PROTOCOLS, Protocol
 from rvrt.evaluation.report.runs import Run, Scores, read_run
 from rvrt.evaluation.results import mean_scores
-from vimeo_tools.data.pictures import Frame, read_picture
+from vimeo_tools.data.pictures import Frame, PictureSequence, read_picture
 from vimeo_tools.errors import FrameError
+from vimeo_tools.feed.samples import open_sequences
 
 # What two machines may differ by when they add the same numbers up.
 TOLERANCE = 1e-6
@@ -224,3 +225,36 @@ def _compare(where: str, written: Scores, again: Scores) -> Iterator[str]:
                 yield f"{where}: {kind}, {name} is of no frame"
             elif _difference(value, new[name]) > TOLERANCE:
                 yield f"{where}: {kind}, {name} is the mean {new[name]:.6f}, written {value:.6f}"
+
+
+def open_truth(gt: Path, protocol: Protocol) -> Callable[[str, str], Frame]:
+    """The true frames alone: a function of a sequence's key and a frame's name, as in results.
+
+    Raises:
+        EvaluationError: the folder is missing.
+        VimeoToolsError: as `open_sequences`; a frame is missing or cannot be read.
+    """
+    if protocol.septuplets:
+        source = open_sequences(gt, None, None, gt_numbers=protocol.septuplets)
+        places = {f"im{number}": place for place, number in enumerate(source.gt_numbers)}
+        index_of = {key: index for index, key in enumerate(source.keys)}
+
+        def of_septuplet(key: str, frame: str) -> Frame:
+            place = places[frame]
+            return np.ascontiguousarray(source[index_of[key]].gt[place].transpose(1, 2, 0))
+
+        return of_septuplet
+    folders = sequence_folders(gt)
+
+    def read(key: str, frame: str) -> Frame:
+        if key not in folders:
+            raise FrameError(f"{gt}: holds no sequence {key}")
+        sequence = PictureSequence(folders[key])
+        if frame not in sequence.names:
+            raise FrameError(f"{folders[key]}: holds no frame {frame}")
+        place = sequence.names.index(frame)
+        frames: Frame = sequence.read(place, place + 1)
+        truth: Frame = frames[0]
+        return truth
+
+    return read

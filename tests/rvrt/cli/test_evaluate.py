@@ -273,7 +273,7 @@ def test_weights_without_mindspore(twelve, light, tmp_path, monkeypatch):
         ((*BASELINE, "--gt", "absent"), "absent: there is no such folder"),
         ((*BASELINE, "--gt", "{pictures}", "--protocol", "vimeo-all"), "holds no septuplets"),
         ((*BASELINE, "--data", "{data}", "--protocol", "all"), "protocol 'all': there are vimeo-"),
-        ((*BASELINE, "--data", "{data}", "--protocol", "duf"), "--data is for septuplets"),
+        ((*BASELINE, "--data", "{data}", "--protocol", "duf"), "holds septuplets, protocol duf is"),
         ((*BASELINE, "--gt", "{pictures}", "--protocol", "deblur"), "deblur needs --lq"),
         ((*BASELINE, "--gt", "{pictures}", "--protocol", "reds4"), "000, 011, 015, 020 not there"),
         ((*BASELINE, "--data", "{data}", "--metric", "vmaf"), "metric 'vmaf': beside psnr_y"),

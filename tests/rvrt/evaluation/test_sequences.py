@@ -6,6 +6,7 @@ import pytest
 from rvrt.errors import EvaluationError
 from rvrt.evaluation.opening import (
     holds_septuplets,
+    open_data_set,
     open_folders,
     open_septuplets_at,
     open_vimeo,
@@ -197,3 +198,39 @@ def test_folders_whose_record_contradicts(tmp_path):
         open_folders(*both, degradation="bd")
     with pytest.raises(SettingsError, match="scale 4; asked for is bd-duf, scale 2"):
         open_folders(*both, scale=2)
+
+
+def test_data_sets_by_their_own_names(tmp_path):
+    reds = tmp_path / "REDS"
+    for key in ("000", "001", "011", "015", "020"):
+        gt = write_frames(reds / "train_sharp" / key, ["00000000", "00000001"], (16, 24))
+        for number, frame in enumerate(downscale(gt, 4)):
+            small = reds / "train_sharp_bicubic" / "X4" / key / f"{number:08}.png"
+            save_picture(small, frame)
+    found = open_data_set(reds, "test")
+    assert found.protocol is PROTOCOLS["reds4"] and found.keys == ["000", "011", "015", "020"]
+    assert found.source.lq == reds / "train_sharp_bicubic" / "X4"
+    sequence = found.read("020")
+    np.testing.assert_array_equal(sequence.gt.read(0, 2), gt)
+    np.testing.assert_array_equal(sequence.lq.read(0, 2), downscale(gt, 4))
+    assert open_data_set(reds, "train").keys == ["001"]
+    assert open_data_set(reds, "test", protocol=PROTOCOLS["duf"]).protocol is PROTOCOLS["duf"]
+    blurred = open_data_set(reds, "test", "bd")
+    assert blurred.source.lq is None  # what is there is bicubic
+    np.testing.assert_array_equal(blurred.read("020").lq.read(0, 2), degrade(gt, "bd"))
+
+
+def test_deblurring_finds_the_blurred_frames_of_equal_size(tmp_path):
+    for name in ("test_GT", "test_GT_blurred"):
+        write_frames(tmp_path / name / "GOPR0384_11_00", ["000047", "000048"], (16, 24))
+    found = open_data_set(tmp_path, "test", protocol=PROTOCOLS["deblur"])
+    assert found.keys == ["GOPR0384_11_00"] and found.read(found.keys[0]).scale == 1
+    assert found.source.lq == tmp_path / "test_GT_blurred"
+    (tmp_path / "test_GT_blurred").rename(tmp_path / "elsewhere")
+    with pytest.raises(EvaluationError, match="holds no blurred frames"):
+        open_data_set(tmp_path, "test", protocol=PROTOCOLS["deblur"])
+
+
+def test_a_data_set_of_septuplets_is_none_of_sequences(septuplets):
+    with pytest.raises(EvaluationError, match="septuplets, protocol duf is of others"):
+        open_data_set(septuplets, "test", protocol=PROTOCOLS["duf"])
