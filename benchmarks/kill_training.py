@@ -125,7 +125,7 @@ def main() -> None:
         while kills.total() < arguments.kills:
             runs += 1
             run = folder / f"run_{runs}"
-            kills += until_it_ends(config, run, whole, rng)
+            kills += until_it_ends(config, run, whole / 3, rng)
             different = differences(folder / "alone", run)
             wrong += bool(different)
             print(

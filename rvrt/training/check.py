@@ -1,43 +1,31 @@
-"""A training tried out before it begins: data, recipe, memory, gradients, time, disk.
+"""A training looked over before it begins: data, recipe, memory, gradients, time, disk.
 
-Nothing is written. The steps are tried in a process of its own, so that one that takes more memory
-than there is becomes a finding and not the end.
+Nothing is written.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import multiprocessing
 import shutil
-import time
-from collections import defaultdict
 from collections.abc import Iterator
-from multiprocessing.connection import Connection
 from pathlib import Path
-from statistics import median
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from rvrt.config.published import departures
 from rvrt.config.training import TrainConfig
 from rvrt.errors import TrainingError
-from rvrt.runtime import device
-from rvrt.runtime.world import World
-from rvrt.training.data import batches, open_clips, open_tested, refuse_leaks
-from rvrt.training.losses import loss_named
-from rvrt.training.start import build, load_weights, training_step
+from rvrt.training.data import open_clips, open_tested, refuse_leaks
+from rvrt.training.trial import Trial, tried_out
 from vimeo_tools.errors import VimeoToolsError
 from vimeo_tools.feed.dataset import SequenceSource
 from vimeo_tools.feed.windows import Window
 
 OK, WARNING, WRONG = "ok", "warning", "wrong"
-_STEPS, _LEAST, _SECONDS = 20, 3, 90.0  # steps on one batch, and when they are enough
-_BATCHES = 4  # that the data are timed with
 _CLIPS, _FRAMES = 4, 7  # of which LQ is made again
 _NAMED = 3
 _HOURS_SHOWN = 72
-_MOMENT = "/moment1."
 
 
 class Finding(NamedTuple):
@@ -53,34 +41,6 @@ class Finding(NamedTuple):
     verdict: str
     subject: str
     text: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Trial:
-    """Some steps on one batch.
-
-    Attributes:
-        losses: of each step.
-        first_seconds, seconds: of the first step, which compiles, and of one later.
-        batch: samples of a step here.
-        sample_seconds: until one sample is read, by all workers.
-        peak: bytes of memory.
-        norms: of the first gradient, by part.
-        without: parameters whose first gradient is zero, though they are trained.
-        state: bytes of a saved state.
-        weights: bytes of the weights alone.
-    """
-
-    losses: list[float]
-    first_seconds: float
-    seconds: float
-    batch: int
-    sample_seconds: float
-    peak: int
-    norms: dict[str, float]
-    without: list[str]
-    state: int
-    weights: int
 
 
 def check_training(config: TrainConfig, folder: Path | None, target: str) -> Iterator[Finding]:
@@ -107,9 +67,10 @@ def check_training(config: TrainConfig, folder: Path | None, target: str) -> Ite
     )
     yield _lists(config, source, tested)
     yield _lq(config, source)
-    trial = _in_a_process_of_its_own(config, target)
-    if isinstance(trial, Finding):
-        yield trial
+    try:
+        trial = tried_out(config, target)
+    except TrainingError as error:
+        yield Finding(WRONG, "step", str(error))
         return
     yield from _steps(config, trial)
     yield _disk(config, trial, folder or Path(), source)
@@ -208,102 +169,3 @@ def _disk(config: TrainConfig, trial: Trial, folder: Path, source: SequenceSourc
     needs, has = (f"{size / 2**30:.3g} GiB" for size in (needed, free))
     text = f"{needs} at most for states, weights and sheets; {has} are free"
     return Finding(OK if needed < free else WRONG, "disk", text)
-
-
-def _in_a_process_of_its_own(config: TrainConfig, target: str) -> Trial | Finding:
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_try_out, args=(config, target, theirs))
-    process.start()
-    theirs.close()
-    try:
-        found: Trial | Finding = ours.recv()
-    except EOFError:
-        process.join()
-        found = Finding(WRONG, "memory", _why_it_died(config, process.exitcode))
-    finally:
-        if process.is_alive():
-            process.join(10)
-            process.kill()
-    return found
-
-
-def _why_it_died(config: TrainConfig, code: int | None) -> str:
-    return (
-        f"the trial of a step ended with {code}; -9 is the system's kill where memory is short. "
-        f"train.recompute={list(config.train.recompute)} and train.micro_batch="
-        f"{config.train.micro_batch} decide what a step takes"
-    )
-
-
-def _try_out(config: TrainConfig, target: str, answer: Connection) -> None:
-    """What the process does."""
-    try:
-        answer.send(trial_of(config, target))
-    except VimeoToolsError as error:
-        answer.send(Finding(WRONG, "step", str(error)))
-    except (RuntimeError, MemoryError) as error:  # MindSpore's, where a card's memory is short
-        answer.send(Finding(WRONG, "memory", device.reason(error)))
-    answer.close()
-
-
-def trial_of(config: TrainConfig, target: str) -> Trial:
-    """Some steps of the whole size, as the training itself would do them, on its first batch."""
-    device.use(target)
-    device.check_dtype(config.train.precision)
-    loop = config.train
-    batch = min(loop.batch_size, 2 * loop.micro_batch)  # two parts: gradients are added up too
-    small = dataclasses.replace(loop, batch_size=batch, steps=_BATCHES)
-    source = open_clips(config.data, "train", config.model)
-    feed = batches(source, dataclasses.replace(config, train=small), World(), 0)
-    lq, gt = next(feed)
-    start = time.perf_counter()
-    for _ in feed:
-        pass
-    sample_seconds = (time.perf_counter() - start) / (batch * (_BATCHES - 1))
-    network, average = build(config, target)
-    load_weights(network, config, lambda line: None)
-    _, step = training_step(config, network, average, loss_named(loop.loss), World())
-    losses: list[float] = []
-    seconds: list[float] = []
-    norms: dict[str, float] = {}
-    without: list[str] = []
-    began = time.perf_counter()
-    while len(losses) < _LEAST or (len(losses) < _STEPS and time.perf_counter() - began < _SECONDS):
-        start = time.perf_counter()
-        losses.append(step(lq, gt, len(losses)).loss)
-        seconds.append(time.perf_counter() - start)
-        if not norms:
-            norms, without = _gradients(step.tensors())
-    state = sum(tensor.nbytes for tensor in step.tensors().values())
-    return Trial(
-        losses,
-        seconds[0],
-        median(seconds[1:]),
-        batch,
-        sample_seconds,
-        device.peak_memory(),
-        norms,
-        without,
-        state,
-        sum(p.nbytes for p in network.get_parameters()),
-    )
-
-
-def _gradients(tensors: dict[str, Any]) -> tuple[dict[str, float], list[str]]:
-    """Norms by part, and parameters without any, off Adam's first moments after one step.
-
-    They are the gradients times 1 - beta1 then; the norms are given relative to the whole.
-    """
-    squares: defaultdict[str, float] = defaultdict(float)
-    without = []
-    for name, tensor in tensors.items():
-        if _MOMENT not in name:
-            continue
-        parameter = name.partition(_MOMENT)[2]
-        square = float(np.square(tensor.asnumpy().astype(np.float64)).sum())
-        squares[parameter.partition(".")[0]] += square
-        if square == 0:
-            without.append(parameter)
-    whole = np.sqrt(sum(squares.values())) or 1.0
-    return {part: float(np.sqrt(square) / whole) for part, square in squares.items()}, without

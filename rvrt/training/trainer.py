@@ -41,11 +41,13 @@ from rvrt.training.start import build, load_weights, state_of_another, training_
 from rvrt.training.state import CHECKPOINTS, Checkpoints, TrainState
 from rvrt.training.step import StepResult
 from rvrt.training.validation import ValidationClip, ValidationResult, validate
+from rvrt.training.waiting import watched
 from rvrt.weights.checkpoint import save_network
 
 _SHEETS = "sheets"
 _BEST, _LAST = "best.safetensors", "last.safetensors"
 _RANDOM = "random_state"
+_LATE_SECONDS = 60.0
 ALONE = World()
 
 
@@ -173,7 +175,16 @@ class Trainer:
             Steps done now, and whether it was stopped.
         """
         world = self._world
-        for lq, gt in progress.timed(batches(self._source, self._config, world, done)):
+
+        def late(seconds: float) -> None:
+            seen = samples_of(self._source, self._config, world, done)
+            self._say(
+                f"step {done + 1} has waited {seconds:.0f} s for its data; a disk may hang, or a "
+                f"worker: {seen}, or what comes after them"
+            )
+
+        data = watched(batches(self._source, self._config, world, done), late, _LATE_SECONDS)
+        for lq, gt in progress.timed(data):
             stopped = world.any(stop())
             if not stopped:
                 trouble = self._advance(lq, gt, done, progress, journal)

@@ -13,7 +13,8 @@ from click.testing import CliRunner
 
 from rvrt.cli.train import main
 from rvrt.config.loading import to_yaml
-from rvrt.training.check import OK, WARNING, WRONG, check_training, trial_of
+from rvrt.training.check import OK, WARNING, WRONG, check_training
+from rvrt.training.trial import trial_of
 from tests.rvrt.tiny_training import tiny_config
 from vimeo_tools.data.septuplets import split_list_path
 
@@ -91,7 +92,7 @@ def test_a_trial_that_is_killed_is_a_finding(drawn):
     thread.start()
     *_, last = check_training(tiny_config(drawn), None, "CPU")
     thread.join()
-    assert (last.verdict, last.subject) == (WRONG, "memory")
+    assert (last.verdict, last.subject) == (WRONG, "step")
     assert "ended with -9" in last.text and "train.micro_batch=1" in last.text
 
 

@@ -1,7 +1,9 @@
 import dataclasses
 import itertools
 import math
+import os
 import shutil
+import threading
 from pathlib import Path
 
 import mindspore as ms
@@ -377,6 +379,49 @@ def test_a_missing_frame_ends_the_training_and_is_named(septuplets, tmp_path):
     (septuplets / "sequences/00001/0002/im5.png").unlink()
     with pytest.raises(FrameError, match=r"0002/im5.png"):
         fit(config, tmp_path / "run")
+
+
+def test_a_disk_that_hangs_is_named_and_the_training_goes_on_when_it_answers(
+    septuplets, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("rvrt.training.trainer._LATE_SECONDS", 0.2)
+    file = septuplets / "sequences" / TRAIN[1] / "im4.png"
+    config = tiny_config(septuplets, train={"steps": 3})
+    answers = threading.Event()
+    said = []
+
+    def say(line):
+        said.append(line)
+        if "has waited" in line:
+            answers.set()
+
+    trainer = Trainer(config, tmp_path / "run", say=say)
+    picture = file.read_bytes()
+    file.unlink()
+    os.mkfifo(file)  # opened for reading, it waits for somebody to write
+
+    def answer():
+        assert answers.wait(60)
+        for _ in range(3):
+            file.write_bytes(picture)
+
+    writer = threading.Thread(target=answer, daemon=True)
+    writer.start()
+    assert trainer.fit().last_step == 3
+    waited = next(line for line in said if "has waited" in line)
+    assert any(key in waited for key in TRAIN) and "a disk may hang" in waited
+
+
+def test_a_data_set_that_vanishes_is_named_and_the_run_goes_on_when_it_is_back(
+    septuplets, tmp_path
+):
+    config = tiny_config(septuplets, train={"steps": 4}, checkpoints={"every": 1})
+    trainer = Trainer(config, tmp_path / "run")
+    away = septuplets.rename(septuplets.with_name("away"))
+    with pytest.raises(FrameError, match=r"im1\.png"):
+        trainer.fit()
+    away.rename(septuplets)
+    assert fit(config, tmp_path / "run")[0].last_step == 4
 
 
 def test_rvrt_trains_with_its_flow_frozen_and_then_not(tmp_path):
