@@ -1,7 +1,6 @@
 import dataclasses
 import itertools
 import math
-import os
 import shutil
 import threading
 from pathlib import Path
@@ -22,9 +21,10 @@ from rvrt.training.trainer import Trainer
 from rvrt.weights.checkpoint import load_network, read_arrays
 from tests.conftest import TEST, TRAIN
 from tests.rvrt.tiny_training import tiny_config
-from vimeo_tools import degrade
+from vimeo_tools import DEGRADATIONS, degrade
 from vimeo_tools.data.png import FrameSize, decode_png, encode_png
 from vimeo_tools.data.septuplets import frame_path
+from vimeo_tools.degradations.base import Degradation
 from vimeo_tools.errors import FrameError, OutputError, VimeoToolsError
 from vimeo_tools.preparation.synthetic import synthesize
 
@@ -381,35 +381,35 @@ def test_a_missing_frame_ends_the_training_and_is_named(septuplets, tmp_path):
         fit(config, tmp_path / "run")
 
 
-def test_a_disk_that_hangs_is_named_and_the_training_goes_on_when_it_answers(
-    septuplets, tmp_path, monkeypatch
+class Hanging(Degradation):
+    """Takes every fourth pixel; hangs where it is told to, as a disk does."""
+
+    name, tag = "hanging", "H"
+    go_on = threading.Event()
+
+    def apply(self, frame, scale):
+        assert self.go_on.wait(60)
+        return frame[::scale, ::scale]
+
+
+def test_data_that_do_not_come_are_named_and_the_training_goes_on_when_they_do(
+    drawn, tmp_path, monkeypatch
 ):
     monkeypatch.setattr("rvrt.training.trainer._LATE_SECONDS", 0.2)
-    file = septuplets / "sequences" / TRAIN[1] / "im4.png"
-    config = tiny_config(septuplets, train={"steps": 3})
-    answers = threading.Event()
+    monkeypatch.setitem(DEGRADATIONS, "hanging", Hanging())
+    Hanging.go_on.set()
     said = []
 
     def say(line):
         said.append(line)
-        if "has waited" in line:
-            answers.set()
+        Hanging.go_on.set()
 
+    config = tiny_config(drawn, train={"steps": 2}, data={"degradation": "hanging"})
     trainer = Trainer(config, tmp_path / "run", say=say)
-    picture = file.read_bytes()
-    file.unlink()
-    os.mkfifo(file)  # opened for reading, it waits for somebody to write
-
-    def answer():
-        assert answers.wait(60)
-        for _ in range(3):
-            file.write_bytes(picture)
-
-    writer = threading.Thread(target=answer, daemon=True)
-    writer.start()
-    assert trainer.fit().last_step == 3
-    waited = next(line for line in said if "has waited" in line)
-    assert any(key in waited for key in TRAIN) and "a disk may hang" in waited
+    Hanging.go_on.clear()
+    assert trainer.fit().last_step == 2
+    assert "step 1 has waited" in said[0] and "a disk may hang" in said[0]
+    assert any(key in said[0] for key in TRAIN)
 
 
 def test_a_data_set_that_vanishes_is_named_and_the_run_goes_on_when_it_is_back(
