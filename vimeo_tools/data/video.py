@@ -26,6 +26,7 @@ from vimeo_tools.errors import VideoError
 
 _FULL = 2  # FFmpeg's number of the full range
 _OPAQUE = 255
+_ATTACHED_PICTURE = 0x400  # of FFmpeg's dispositions
 # swscale rounds colours to nearest; without these flags it darkens by a level. By number, as PyAV
 # has their names from 18 on: bilinear, accurate_rnd, full_chroma_int, full_chroma_inp.
 _EXACT = 0x2 | 0x40000 | 0x2000 | 0x4000
@@ -173,4 +174,4 @@ def _same_range(picture: Any) -> dict[str, Any]:
 
 def _is_cover(stream: Any) -> bool:
     """A picture of the disc's cover, which some files of music and films hold as a video."""
-    return "attached_pic" in str(getattr(stream, "disposition", ""))
+    return bool(stream.disposition.value & _ATTACHED_PICTURE)

@@ -486,6 +486,22 @@ def test_bad_input(tmp_path, weights):
         assert not list(tmp_path.glob("out*"))
 
 
+def test_the_cover_of_a_song_is_no_film(tmp_path, weights):
+    with av.open(str(tmp_path / "song.mp4"), "w") as out:
+        cover = out.add_stream("mjpeg", rate=25)
+        cover.width, cover.height, cover.pix_fmt = 32, 32, "yuvj420p"
+        cover.disposition = 0x400
+        sound = out.add_stream("aac", rate=16000)
+        block = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+        block.sample_rate = 16000
+        picture = av.VideoFrame(32, 32, "yuvj420p")
+        picture.pts = 0
+        out.mux([*cover.encode(picture), *cover.encode(None)])
+        out.mux([*sound.encode(block), *sound.encode(None)])
+    with pytest.raises(VideoError, match=r"song\.mp4: the file holds no video stream"):
+        run(tmp_path / "song.mp4", tmp_path / "out", weights)
+
+
 def test_folders_need_no_pyav(tmp_path, weights, monkeypatch):
     for index, frame in enumerate(smooth(3)):
         save_picture(tmp_path / "in" / f"{index}.png", frame)
