@@ -3,7 +3,7 @@
     OMP_NUM_THREADS=1 taskset -c 0 python designs.py [FRAMESxHEIGHTxWIDTH]
 
 Each design in a process of its own, with fresh weights, through `rvrt.Restorer`: CPU time of all
-threads a frame, the best of three, and the most memory that the process took.
+threads a frame, the better of two, and the most memory that the process took.
 """
 
 from __future__ import annotations
@@ -28,14 +28,16 @@ DESIGNS = [  # embedding, window, depths, heads, upsampler
     (32, (2, 4, 4), 1, 2, 24),
     (48, (2, 8, 8), 2, 2, 32),
 ]
-REPEATS = 3
+REPEATS = 2
 
 
 def measure(design: list, frames: int, height: int, width: int) -> None:
     """Print parameters, CPU milliseconds a frame and MiB of one design, as JSON."""
     from rvrt import Restorer, build_network
     from rvrt.config.network import RVRTLightConfig
+    from rvrt.runtime import device
 
+    device.use("CPU")
     embed, window, depth, heads, upsampler = design
     config = RVRTLightConfig(
         embed_dim=embed,
@@ -45,7 +47,7 @@ def measure(design: list, frames: int, height: int, width: int) -> None:
         upsample_dim=upsampler,
         **EQUAL,
     )
-    network = build_network(config).set_train(False)
+    network = build_network(config, device.execution("CPU")).set_train(False)
     clip = np.random.default_rng(0).integers(0, 256, (frames, height, width, 3), np.uint8)
     times = []
     for _ in range(REPEATS):

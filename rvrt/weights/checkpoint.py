@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rvrt.config.network import Execution, NetworkConfig, RVRTConfig
 from rvrt.errors import CheckpointError
 from rvrt.models import build_network
+from rvrt.runtime import device
 from rvrt.weights.limits import require_regular_file, shown
 from rvrt.weights.minds_ckpt import read_minds_ckpt, write_minds_ckpt
 from rvrt.weights.pretrained import weights_path
@@ -226,7 +227,8 @@ def load_network(
 
     Args:
         path: a file, or "rvrt-small", which comes with the package.
-        execution: how it runs.
+        execution: how it runs; None: as suits the device in use, for restoring. A network to be
+            put into a graph of one's own (ms.jit) takes `Execution()`.
 
     Raises:
         CheckpointError: as `read_arrays` and `load_arrays`, or the file was not made here.
@@ -252,7 +254,8 @@ def load_recorded(path: str | Path, execution: Execution | None = None) -> tuple
     if record.part != "network":
         raise CheckpointError(f"{path}: holds {record.part} alone, not a whole network")
     require_size(record.config, arrays, path)
-    network = build_network(record.config, execution)
+    how = execution or device.execution(ms.get_context("device_target"))
+    network = build_network(record.config, how)
     load_arrays(network, arrays, path)
     return network, record
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rvrt.restoration.network import open_network
 from rvrt.weights.checkpoint import load_network, read_arrays
 from rvrt.weights.pretrained import FOLDER, NAMES, pretrained, weights_path
 from tests.rvrt.conftest import ROOT
@@ -31,7 +32,8 @@ def test_every_source_has_a_licence_and_a_page(name):
     assert chosen.sha256 in page
     for source in chosen.data:
         assert source["licence"] and source["package"].split()[0] in page
-    assert (ROOT / chosen.recipe["config"]).is_file()
+    for file in [chosen.recipe["repeat"], *chosen.recipe["configs"]]:
+        assert (ROOT / file).is_file()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -42,6 +44,10 @@ def test_a_name_is_enough_to_load_it(name):
     for parameter in network.get_parameters():
         assert arrays[parameter.name].dtype == np.float16
         np.testing.assert_array_equal(parameter.asnumpy(), arrays[parameter.name])
+
+
+def test_loaded_in_python_it_runs_as_the_commands_run_it():
+    assert load_network("rvrt-small")[0].execution == open_network("rvrt-small").cell.execution
 
 
 def test_a_path_is_a_path():
