@@ -12,6 +12,7 @@ from rvrt.errors import CheckpointError
 from rvrt.models import build_network
 from rvrt.restoration.network import WindowedNetwork, open_network, preset_of, whole_flows
 from rvrt.restoration.tiling import TilePlan, blend_tiles, restored_frames, split_axis
+from rvrt.runtime import device
 from rvrt.weights.checkpoint import Record, save_weights
 from tests.rvrt.conftest import ROOT, randomise
 
@@ -149,7 +150,7 @@ def test_flows_given_are_those_that_the_network_would_find():
 @pytest.fixture(scope="module")
 def light(tmp_path_factory):
     config = MODEL_PRESETS["rvrt-light-debug"]
-    model = randomise(build_network(config), scale=0.1)
+    model = randomise(build_network(config, device.execution("CPU")), scale=0.1)
     path = tmp_path_factory.mktemp("light") / "w.safetensors"
     arrays = {p.name: p.asnumpy() for p in model.get_parameters()}
     save_weights(path, arrays, Record(config, "rvrt"))
