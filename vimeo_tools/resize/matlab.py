@@ -8,6 +8,7 @@ smaller scale goes first, and sums run in float64 in the order of the input samp
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -88,7 +89,8 @@ def imresize(
     options = check_options(method, antialiasing, border)
     frames, restore = arrange(image, channel_axis)
     target = resolve_target(frames.shape[1:3], scale_or_size, scale)
-    return restore(_map_frames(lambda frame: _resize(frame, target, options), frames, 1))
+    resize = partial(_resize, target=target, options=options)
+    return restore(_map_frames(resize, frames, target.size, 1))
 
 
 def imresize_batch(
@@ -127,7 +129,8 @@ def imresize_batch(
         channel_axis = None
     stack, restore = arrange(frames, channel_axis)
     target = resolve_target(stack.shape[1:3], scale_or_size, scale)
-    return restore(_map_frames(lambda frame: _resize(frame, target, options), stack, threads))
+    resize = partial(_resize, target=target, options=options)
+    return restore(_map_frames(resize, stack, target.size, threads))
 
 
 def downscale(
@@ -179,29 +182,28 @@ def downscale(
         small: Array = sums.downscale_double(frame, target.scales[0], target.size)
         return small
 
-    return restore(_map_frames(shrink, stack, threads))
+    return restore(_map_frames(shrink, stack, target.size, threads))
 
 
-def _map_frames(function: Callable[[Array], Array], frames: Array, threads: int) -> Array:
+def _map_frames(
+    function: Callable[[Array], Array], frames: Array, size: tuple[int, int], threads: int
+) -> Array:
     """``function`` of each frame, stacked; the compiled sums leave Python to other threads."""
-    first = function(frames[0])
     if len(frames) == 1:
-        return first[None]
-    out = np.empty((len(frames), *first.shape), first.dtype)
-    out[0] = first
+        return function(frames[0])[None]
+    out = np.empty((len(frames), *size, frames.shape[-1]), frames.dtype)
 
     def fill(n: int) -> None:
         out[n] = function(frames[n])
 
-    rest = range(1, len(frames))
     if threads == 1:
-        for n in rest:
+        for n in range(len(frames)):
             fill(n)
         return out
     from concurrent.futures import ThreadPoolExecutor
 
-    with ThreadPoolExecutor(min(threads, len(rest))) as pool:
-        list(pool.map(fill, rest))  # raises what a frame raises
+    with ThreadPoolExecutor(min(threads, len(frames))) as pool:
+        list(pool.map(fill, range(len(frames))))  # raises what a frame raises
     return out
 
 
