@@ -36,7 +36,7 @@ class WorkerError(VimeoToolsError):
 # Which extra of the distribution brings a module.
 _EXTRAS = {
     "scipy": "eval",
-    "matplotlib": "eval",
+    "matplotlib": "train",
     "jinja2": "eval",
     "mindspore": "train",
     "safetensors": "train",
