@@ -82,7 +82,7 @@ def bench_train(preset: str, execution: Execution) -> None:
 
 def bench_layer(rounds: int) -> None:
     """One shifted Swin layer on a clip of 2x64x112, 144 channels: ours, PyTorch's, the ratio."""
-    layer = SwinLayer(MODEL_PRESETS["rvrt"], (2, 8, 8), 6, shifted=True, native=False)
+    layer = SwinLayer(MODEL_PRESETS["rvrt"], (2, 8, 8), 6, shifted=True, how=Execution())
     x = frames(2 * 64 * 112, 144)
     ours = best(lambda: layer(x, (1, 2, 64, 112)).asnumpy(), rounds)
     theirs = best(torch_layer(), rounds)

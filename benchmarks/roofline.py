@@ -14,6 +14,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import wraps
 
 import mindspore as ms
@@ -41,6 +42,9 @@ _KERNELS = {
     "samples": "attention to samples",
     "neighbours": "attention to neighbours",
     "warp": "warps",
+    "weight_gradient": "gradients of convolutions' weights",
+    "layer_gradient": "gradients of Swin layers",
+    "samples_gradient": "gradients of attention to samples",
 }
 _CELLS = {
     "products": (ops.MatMul, ops.BatchMatMul, ops.Conv2D),
@@ -103,19 +107,31 @@ class Clock:
                 setattr(owner, name, call)
 
 
-def _rate(call: Callable[[], object], work: float = 2 * _SIDE**3) -> float:
-    """GFLOP a second of one product, the best of some."""
+@dataclass(frozen=True)
+class Seconds:
+    """By the clock, and of all processors together."""
+
+    wall: float
+    cpu: float
+
+
+def seconds_of(call: Callable[[], object]) -> Seconds:
+    """Of one call."""
+    wall, cpu = time.perf_counter(), time.process_time()
     call()
-    times = []
-    for _ in range(3):
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return work / min(times) / 1e9
+    return Seconds(time.perf_counter() - wall, time.process_time() - cpu)
 
 
-def rates() -> dict[str, float]:
-    """Of a large float32 product, by who computes it."""
+def _rate(call: Callable[[], object], work: float = 2 * _SIDE**3) -> Seconds:
+    """Seconds for a TFLOP of a product, the best of some."""
+    call()
+    runs = [seconds_of(call) for _ in range(3)]
+    tera = work / 1e12
+    return Seconds(min(run.wall for run in runs) / tera, min(run.cpu for run in runs) / tera)
+
+
+def rates() -> dict[str, Seconds]:
+    """Seconds for a TFLOP of a large float32 product, by who computes it."""
     a, b = np.random.default_rng(0).random((2, _SIDE, _SIDE), np.float32)
     x, y = Tensor(a), Tensor(b)
     found = {
@@ -160,22 +176,25 @@ def measure(preset: str, what: str, way: str) -> None:
         run()  # compiling is not the speed
     clock, cores = Clock(), calls.threads()
     with clock.running():
-        wall, cpu = time.perf_counter(), time.process_time()
-        run()
-        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    bound = WORK[preset][what == "step"] * 1e3 / max(found.values())
+        took = seconds_of(run)
+    work = WORK[preset][what == "step"]
+    wall_bound = work * min(rate.wall for rate in found.values())
+    cpu_bound = work * min(rate.cpu for rate in found.values())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(f"{preset} {what}, {way} ({backends.describe_backend() if how.kernels else 'MindSpore'})")
-    print("  a large product: " + ", ".join(f"{k} {v:.0f} GFLOP/s" for k, v in found.items()))
+    speeds = (f"{name} {1e3 / rate.wall:.0f}" for name, rate in found.items())
+    print(f"  a large product: {', '.join(speeds)} GFLOP/s; goal: {GOAL[what]} times its time")
+    ratios = took.wall / wall_bound, took.cpu / cpu_bound
+    print(f"  {took.wall:.1f} s, {ratios[0]:.2f} times the bound of {wall_bound:.1f} s")
     print(
-        f"  {wall:.1f} s, {wall / bound:.2f} times the bound of {bound:.1f} s (goal {GOAL[what]}); "
-        f"{cpu:.1f} s of processor time on {cores}, {cpu / cores / bound:.2f} times; "
-        f"peak {peak:.2f} GiB"
+        f"  {took.cpu:.1f} s of processor time on {cores}, {ratios[1]:.2f} times {cpu_bound:.1f} s"
     )
-    print(f"  {max(0.0, wall - cpu / cores):6.2f} s waiting, for other work on the machine too")
+    print(f"  {peak:.2f} GiB at the most")
+    waiting = max(0.0, took.wall - took.cpu / cores)
+    print(f"  {waiting:6.2f} s of it waiting, also for what else the machine does")
     for line, seconds in sorted(clock.seconds.items(), key=lambda item: -item[1]):
         print(f"  {seconds:6.2f} s {line}")
-    print(f"  {wall - sum(clock.seconds.values()):6.2f} s the rest: Python, gradients, graphs")
+    print(f"  {took.wall - sum(clock.seconds.values()):6.2f} s the rest: Python, gradients, graphs")
 
 
 def roofline(presets: list[str], whats: list[str], ways: list[str], script: str) -> None:

@@ -307,8 +307,8 @@ class Execution:
     native: convolutions, samples and fused sums by operators of the target's own, as cards have
         them, and all clips at once where they do not depend on each other: few launches, more
         memory. Otherwise by tables of rows and matrix products, which suit a CPU.
-    kernels: by this package's compiled part where it was built and no gradients are wanted: a CPU,
-        float32, no graphs.
+    kernels: by this package's compiled part where it was built, gradients included where it has
+        them: a CPU, float32, no graphs.
     """
 
     compile_blocks: bool = False

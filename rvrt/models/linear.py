@@ -75,6 +75,24 @@ class _Correlate(nn.Cell):
         return rows, ops.transpose(grad, (0, 2, 1)), ops.zeros_like(table)
 
 
+class _CompiledCorrelate(nn.Cell):
+    """The same by the compiled part, which needs no table and remembers no taps."""
+
+    def construct(self, x_RI: Tensor, weight_OIyx: Tensor, h: int, w: int) -> Tensor:
+        """Maps of H x W pixels: rows and weight (O, I, kh, kw) to rows."""
+        x, weight = tensors.array(x_RI), tensors.array(weight_OIyx)
+        none = np.zeros(len(weight), np.float32)
+        return tensors.tensor(calls.product([x], weight, none, (len(x) // (h * w), h, w)))
+
+    def bprop(
+        self, x_RI: Tensor, weight_OIyx: Tensor, h: int, w: int, out: Tensor, dout: Tensor
+    ) -> tuple[Tensor, Tensor, int, int]:
+        """Gradients of the rows and the weight; the sizes have none."""
+        x, weight, grad = (tensors.array(a) for a in (x_RI, weight_OIyx, dout))
+        rows, taps = calls.convolution_gradients(x, weight, grad, (len(x) // (h * w), h, w))
+        return tensors.tensor(rows), tensors.tensor(taps), 0, 0
+
+
 class ConvWeights(nn.Cell):
     """A stride-1 convolution, zeros beyond the border, odd kernel: see `Conv` and `PlanesConv`.
 
@@ -106,6 +124,7 @@ class ConvWeights(nn.Cell):
         self.correlate = _Correlate(inputs, outputs, (kernel, kernel))
         self.chunk_floats = how.chunk_mb * 2**18
         self.native, self.kernels = how.native, how.kernels
+        self.compiled_correlate = _CompiledCorrelate()
         self.planes = ops.Conv2D(outputs, kernel, pad_mode="pad", pad=kernel // 2)
 
     def on_planes(self, x_NIHW: Tensor, weight: Tensor) -> Tensor:
@@ -144,6 +163,9 @@ class Conv(ConvWeights):
             out = ops.MatMul(transpose_b=True)(x, weight.reshape(self.outputs, self.inputs))
         elif self.native:
             out = to_rows(self.on_planes(to_planes(x, shape_NHW), weight))
+        elif self.kernels:
+            taps = weight.reshape(self.outputs, self.inputs, *self.kernel)
+            out = self.compiled_correlate(x, taps, *shape_NHW[1:])
         else:
             out = self._frames(x, weight.reshape(self.outputs, self.inputs, self.taps), shape_NHW)
         return self._activated(out + ops.cast(bias, x.dtype))

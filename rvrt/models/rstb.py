@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
+from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
-from mindspore import Tensor, jit, nn, ops
+from mindspore import Parameter, Tensor, jit, nn, ops
 
 from rvrt.config.network import Execution, SkeletonConfig
 from rvrt.models.kernels import calls, tensors
@@ -82,52 +84,93 @@ class Mlp(nn.Cell):
         return self.fc2.by_kernels(hidden, calls.After(residual=x_RC))
 
 
+class _CompiledLayer(nn.Cell):
+    """A Swin layer by the compiled part, which computes it again for its gradients."""
+
+    def __init__(self, attn: WindowAttention, epsilon: float, gelu_kind: str) -> None:
+        super().__init__()
+        self.window, self.shifted, self.heads = attn.window, attn.shifted, attn.heads
+        self.epsilon, self.gelu = epsilon, calls.GELU[gelu_kind]
+
+    def construct(self, x_RC: Tensor, *given: Tensor | int) -> Tensor:
+        """(R, C) -> (R, C). `given`: scales and shifts, weights and biases in the order in which
+        they are used, the table of position biases if there is one, B, T, H, W."""
+        batch, windows, weights = self._read(*given)
+        return tensors.tensor(calls.layer(tensors.array(x_RC), batch, windows, weights))
+
+    def bprop(self, x_RC: Tensor, *given: Any) -> tuple[Any, ...]:
+        """Gradients of the rows and of all that is given."""
+        *inputs, _, dout = given
+        batch, windows, weights = self._read(*inputs)
+        x_grad, grads, positions = calls.layer_gradients(
+            tensors.array(x_RC), batch, windows, weights, tensors.array(dout)
+        )
+        if positions is not None:
+            index = plan_bias_index(self.window, self._size(inputs))
+            entries = inputs[12].shape[0]
+            sums = [np.bincount(index, grad.reshape(-1), entries) for grad in positions]
+            grads.append(np.stack(sums, 1).astype(np.float32))
+        return (tensors.tensor(x_grad), *map(tensors.tensor, grads), 0, 0, 0, 0)
+
+    @staticmethod
+    def _size(given: Sequence[Any]) -> tuple[int, int, int]:
+        t, h, w = given[-3:]
+        return t, h, w
+
+    def _read(self, *given: Any) -> tuple[int, calls.Windows, calls.LayerWeights]:
+        size = self._size(given)
+        windows = compiled_windows(size, self.window, self.shifted)
+        arrays = tuple(tensors.array(a) for a in given[:12])
+        positions = None
+        if len(given) > 16:
+            n = windows.tokens_SN.shape[1]
+            entries = tensors.array(given[12]).T[:, plan_bias_index(self.window, size)]
+            positions = np.ascontiguousarray(entries.reshape(-1, n, n))
+        weights = calls.LayerWeights(arrays, positions, self.heads, self.epsilon, self.gelu)
+        return given[-4], windows, weights
+
+
 class SwinLayer(nn.Cell):
     """x + attention(norm(x)), then x + mlp(norm(x))."""
 
     def __init__(
-        self, config: SkeletonConfig, window: Window, heads: int, shifted: bool, native: bool
+        self, config: SkeletonConfig, window: Window, heads: int, shifted: bool, how: Execution
     ) -> None:
         super().__init__()
-        dim, eps = config.embed_dim, config.layer_norm_eps
+        dim, eps, native = config.embed_dim, config.layer_norm_eps, how.native
+        self.kernels = how.kernels
         self.norm1 = RowNorm((dim,), epsilon=eps)
         self.attn = WindowAttention(dim, window, heads, shifted, config.relative_position, native)
         self.norm2 = RowNorm((dim,), epsilon=eps)
         self.mlp = Mlp(dim, config.mlp_ratio, config.gelu, native)
+        self.compiled_layer = _CompiledLayer(self.attn, eps, config.gelu)
 
     def construct(self, x_RC: Tensor, shape_BTHW: VideoShape) -> Tensor:
         """(R, C) -> (R, C)."""
+        if self.kernels:
+            return self.compiled_layer(x_RC, *self._parameters(), *shape_BTHW)
         x_RC = x_RC + self.attn(self.norm1(x_RC), shape_BTHW)
         return x_RC + self.mlp(self.norm2(x_RC))
 
-    def by_kernels(self, x_RC: calls.Array, shape_BTHW: VideoShape) -> calls.Array:
-        """The same by the compiled part, window by window."""
-        attn, mlp, size = self.attn, self.mlp, shape_BTHW[1:]
-        windows = compiled_windows(size, attn.window, attn.shifted)
-        linears = [(x.weight, x.bias) for x in (attn.qkv_self, attn.proj, mlp.fc1, mlp.fc2)]
-        qkv, proj, fc1, fc2 = [(tensors.array(w), tensors.array(b)) for w, b in linears]
-        arrays = (*self.norm1.arrays(), *qkv, *proj, *self.norm2.arrays(), *fc1, *fc2)
-        positions = None
-        if attn.relative_position:
-            n = windows.tokens_SN.shape[1]
-            entries = tensors.array(attn.relative_position_bias_table).T
-            entries = entries[:, plan_bias_index(attn.window, size)].reshape(-1, n, n)
-            positions = np.ascontiguousarray(entries)
-        weights = calls.LayerWeights(
-            arrays, positions, attn.heads, self.norm1.epsilon, calls.GELU[mlp.kind]
-        )
-        return calls.layer(x_RC, shape_BTHW[0], windows, weights)
+    def _parameters(self) -> list[Parameter]:
+        """In the order in which they are used, the position biases last."""
+        attn, mlp = self.attn, self.mlp
+        norms = [[norm.gamma, norm.beta] for norm in (self.norm1, self.norm2)]
+        linears = [[x.weight, x.bias] for x in (attn.qkv_self, attn.proj, mlp.fc1, mlp.fc2)]
+        used = [norms[0], *linears[:2], norms[1], *linears[2:]]
+        table = [attn.relative_position_bias_table] if attn.relative_position else []
+        return [*(parameter for pair in used for parameter in pair), *table]
 
 
 class SwinGroup(nn.Cell):
     """`depth` Swin layers, every second one with shifted windows."""
 
     def __init__(
-        self, config: SkeletonConfig, window: Window, heads: int, depth: int, native: bool
+        self, config: SkeletonConfig, window: Window, heads: int, depth: int, how: Execution
     ) -> None:
         super().__init__()
         self.blocks = nn.CellList(
-            [SwinLayer(config, window, heads, i % 2 == 1, native) for i in range(depth)]
+            [SwinLayer(config, window, heads, i % 2 == 1, how) for i in range(depth)]
         )
 
     def construct(self, x_RC: Tensor, shape_BTHW: VideoShape) -> Tensor:
@@ -145,20 +188,16 @@ class RSTB(nn.Cell):
     ) -> None:
         super().__init__()
         self.kernels = how.kernels
-        self.residual_group = SwinGroup(config, window, heads, depth, how.native)
+        self.residual_group = SwinGroup(config, window, heads, depth, how)
         self.linear = Linear(config.embed_dim, config.embed_dim)
 
     def construct(self, x_RC: Tensor, shape_BTHW: VideoShape) -> Tensor:
         """(R, C) -> (R, C)."""
         if self.kernels and tensors.wanted():
-            return tensors.tensor(self._by_kernels(tensors.array(x_RC), shape_BTHW))
+            out = tensors.array(self.residual_group(x_RC, shape_BTHW))
+            after = calls.After(residual=tensors.array(x_RC))
+            return tensors.tensor(self.linear.by_kernels(out, after))
         return x_RC + self.linear(self.residual_group(x_RC, shape_BTHW))
-
-    def _by_kernels(self, x_RC: calls.Array, shape_BTHW: VideoShape) -> calls.Array:
-        out = x_RC
-        for block in self.residual_group.blocks:
-            out = block.by_kernels(out, shape_BTHW)
-        return self.linear.by_kernels(out, calls.After(residual=x_RC))
 
 
 class RSTBWithInputConv(nn.Cell):

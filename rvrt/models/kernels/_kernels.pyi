@@ -10,26 +10,22 @@ def product(
     threads: int,
     /,
 ) -> None: ...
-def layer(
-    arrays: tuple[int, int],
-    shape: _Ints,
-    plan: _Ints,
-    parameters: _Ints,
-    epsilon: float,
-    gelu: int,
-    threads: int,
-    /,
+
+_Layer = tuple[tuple[int, int], _Ints, _Ints, _Ints, float, int]
+
+def layer(layer: _Layer, threads: int, /) -> None: ...
+def layer_gradient(
+    layer: _Layer, gradients: tuple[int, int], parameters: _Ints, threads: int, /
 ) -> None: ...
-def samples(
-    inputs: _Ints,
-    flows: tuple[int, int],
-    outputs: tuple[int, int, int],
-    shape: _Ints,
-    most: float,
-    threads: int,
-    /,
+
+_Samples = tuple[_Ints, _Ints, _Ints, float]
+
+def samples(samples: _Samples, outputs: _Ints, threads: int, /) -> None: ...
+def samples_gradient(
+    samples: _Samples, given: _Ints, gradients: _Ints, threads: int, /
 ) -> None: ...
 def neighbours(arrays: _Ints, shape: _Ints, threads: int, /) -> None: ...
 def warp(arrays: _Ints, shape: _Ints, edge: int, threads: int, /) -> None: ...
+def weight_gradient(arrays: _Ints, shape: _Ints, threads: int, /) -> None: ...
 def instruction_sets() -> list[str]: ...
 def use_instruction_set(name: str, /) -> None: ...

@@ -5,7 +5,8 @@ enum { PIXELS = 32 }; /* that are worked on at once */
 /* Four pixels around a place, and how much of each. */
 typedef struct {
     const float *at[4];
-    float share[4];
+    float share[4], fy, fx;
+    int inside[4];
 } Corners;
 
 /* Of a map (h, w, channels) at (y, x): beyond it zeros, or with `edge` its edge. A place that is no
@@ -25,7 +26,9 @@ static inline Corners corners(const float *map, ptrdiff_t h, ptrdiff_t w, ptrdif
         float share = (i / 2 ? fy : 1 - fy) * (i % 2 ? fx : 1 - fx);
         c.at[i] = map + (inside ? cy * w + cx : 0) * channels;
         c.share[i] = inside ? share : 0;
+        c.inside[i] = inside;
     }
+    c.fy = fy, c.fx = fx;
     return c;
 }
 
@@ -85,9 +88,12 @@ typedef struct {
     ptrdiff_t columns;
 } SampleScratch;
 
+/* Outputs of the offsets' last layer. */
+static ptrdiff_t outputs_of(const Samples *p) { return 8 * p->groups * p->kh * p->kw; }
+
 static ptrdiff_t lay_out_samples(const Samples *p, float *at, SampleScratch *s) {
     ptrdiff_t used = 0, taps = p->kh * p->kw;
-    s->columns = columns_of(8 * p->groups * taps);
+    s->columns = columns_of(outputs_of(p));
 #define PLACE(FIELD, FLOATS)                    \
     s->FIELD = at ? (void *)(at + used) : NULL; \
     used += round_up(FLOATS, 16)
@@ -155,29 +161,37 @@ static void attend_samples(const Samples *p, ptrdiff_t r, const float *offsets,
     }
 }
 
+/* Offsets of up to PIXELS pixels; returns how many these are. */
+static ptrdiff_t find_offsets(const Samples *p, ptrdiff_t unit, const SampleScratch *s) {
+    ptrdiff_t start = unit * PIXELS, count = 2 * p->batch * p->h * p->w - start;
+    ptrdiff_t outputs = outputs_of(p);
+    int depth = (int)p->hidden_channels;
+    float most = p->most;
+    if (count > PIXELS) count = PIXELS;
+    row_addresses(p->hidden + start * depth, depth, count, PIXELS, s->rows);
+    multiply(s->rows, PIXELS, count, &depth, 1, p->panels, outputs, s->offsets, s->columns);
+    for (ptrdiff_t i = 0; i < count; i++) {
+        float *offsets = s->offsets + i * s->columns;
+#pragma omp simd
+        for (ptrdiff_t j = 0; j < outputs; j++) offsets[j] = most * tanh_(offsets[j] + p->bias[j]);
+    }
+    return count;
+}
+
 static void samples_block(const void *task, ptrdiff_t unit, float *scratch) {
     const Samples *p = task;
     SampleScratch s;
     lay_out_samples(p, scratch, &s);
-    ptrdiff_t start = unit * PIXELS, count = 2 * p->batch * p->h * p->w - start;
-    ptrdiff_t outputs = 8 * p->groups * p->kh * p->kw;
-    int depth = (int)p->hidden_channels;
-    float most = p->most;
-    if (count > PIXELS) count = PIXELS;
-    row_addresses(p->hidden + start * depth, depth, count, PIXELS, s.rows);
-    multiply(s.rows, PIXELS, count, &depth, 1, p->panels, outputs, s.offsets, s.columns);
+    ptrdiff_t count = find_offsets(p, unit, &s);
     for (ptrdiff_t i = 0; i < count; i++) {
-        float *offsets = s.offsets + i * s.columns;
-#pragma omp simd
-        for (ptrdiff_t j = 0; j < outputs; j++) offsets[j] = most * tanh_(offsets[j] + p->bias[j]);
-        improve(p, start + i, offsets);
-        attend_samples(p, start + i, offsets, &s);
+        improve(p, unit * PIXELS + i, s.offsets + i * s.columns);
+        attend_samples(p, unit * PIXELS + i, s.offsets + i * s.columns, &s);
     }
 }
 
 static int samples(Samples *p, int threads) {
     SampleScratch s;
-    float *panels = pack(p->weight, 8 * p->groups * p->kh * p->kw, p->hidden_channels, 1, threads);
+    float *panels = pack(p->weight, outputs_of(p), p->hidden_channels, 1, threads);
     if (!panels) return -1;
     p->panels = panels;
     ptrdiff_t units = (2 * p->batch * p->h * p->w + PIXELS - 1) / PIXELS;

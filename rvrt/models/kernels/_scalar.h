@@ -57,9 +57,18 @@ static inline float erf_(float x) {
 
 static inline float tanh_(float x) { return 1.0f - 2.0f / (exp_(2.0f * x) + 1.0f); }
 
+static inline float gelu_erf_slope_(float x) {
+    return 0.5f * (1.0f + erf_(x * 0.70710678f)) + x * 0.39894228f * exp_(-0.5f * x * x);
+}
+
 static inline float gelu_erf_(float x) { return 0.5f * x * (1.0f + erf_(x * 0.70710678f)); }
 
 /* The approximation by tanh, 0.5 (1 + tanh u) written as 1 / (1 + e^-2u). */
 static inline float gelu_tanh_(float x) {
     return x / (1.0f + exp_(-1.59576912f * (x + 0.044715f * x * x * x)));
+}
+
+static inline float gelu_tanh_slope_(float x) {
+    float half = 1.0f / (1.0f + exp_(-1.59576912f * (x + 0.044715f * x * x * x)));
+    return half + x * half * (1.0f - half) * 1.59576912f * (1.0f + 3 * 0.044715f * x * x);
 }

@@ -5,8 +5,12 @@
  *   LEVEL         what the set is called in C
  */
 #include "_product.h"
+#include "_gradients.h"
 #include "_rows.h"
 #include "_samples.h"
 #include "_windows.h"
 
-const Level LEVEL = {product, layer, samples, neighbours, warp};
+#include "_layer_gradients.h"
+#include "_sample_gradients.h"
+
+const Level LEVEL = {product, layer, samples, neighbours, warp, weight_gradient, layer_gradient, samples_gradient};

@@ -89,11 +89,46 @@ typedef struct {
     int edge;
 } Warp;
 
-/* The five of them for one instruction set; each returns 0, or -1 where there is no memory. */
+/* Gradient of a convolution's weight: out (outputs, taps, channels) = sum over pixels of grad (the
+ * outputs') and x (the taps'). */
+typedef struct {
+    const float *x, *grad;
+    float *out;
+    ptrdiff_t n, h, w, kh, kw, channels, outputs;
+    /* made by weight_gradient(): maps with a border, their pixels in all, one tap's farthest reach */
+    float *panels, *turned;
+    ptrdiff_t pixels, reach;
+} WeightGradient;
+
+/* Gradients of a Swin layer, given that of its output: of x, and of what `Layer` names, in the order
+ * norm1 (scale, shift), qkv (weight, bias), proj, norm2, fc1, fc2, positions (or NULL). */
+enum { PARAMETERS = 13 };
+typedef struct {
+    Layer layer;
+    const float *grad;
+    float *x_grad, *out[PARAMETERS];
+    /* made by layer_gradient() */
+    float *sums, *qkv_rows, *proj_rows, *fc1_rows, *fc2_rows;
+    ptrdiff_t place[PARAMETERS + 1], rows[PARAMETERS], columns[PARAMETERS];
+} LayerGradient;
+
+/* Gradients of `Samples`, given those of out and improved: of q, k, v, of each flow, and of what the
+ * last layer of the offsets gives, before its tanh (P, outputs). `shares` and `scores`: room for
+ * (P, samples, heads). */
+typedef struct {
+    Samples samples;
+    const float *out_grad, *improved_grad[2];
+    float *q_grad, *k_grad, *v_grad, *flow_grad[2], *raw_grad, *shares, *scores;
+} SamplesGradient;
+
+/* All of them for one instruction set; each returns 0, or -1 where there is no memory. */
 typedef struct {
     int (*product)(Product *, const float *weight, int threads);
     int (*layer)(Layer *, int threads);
     int (*samples)(Samples *, int threads);
     int (*neighbours)(Neighbours *, int threads);
     int (*warp)(Warp *, int threads);
+    int (*weight_gradient)(WeightGradient *, int threads);
+    int (*layer_gradient)(LayerGradient *, int threads);
+    int (*samples_gradient)(SamplesGradient *, int threads);
 } Level;

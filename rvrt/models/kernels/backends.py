@@ -1,7 +1,7 @@
 """Who computes the layers on a CPU: the compiled part or, where it was not built, MindSpore.
 
-They agree to float32's rounding. The compiled part knows no gradients: where they are wanted,
-MindSpore's operators do the work.
+They agree to float32's rounding. The compiled part knows the gradients of convolutions and of
+Swin layers; of the rest, where gradients are wanted, MindSpore's operators do the work.
 """
 
 from __future__ import annotations

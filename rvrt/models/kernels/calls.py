@@ -49,7 +49,7 @@ def threads() -> int:
     return min(here, int(limit)) if limit.isdecimal() and int(limit) > 0 else here
 
 
-def _address(array: NDArray[Any] | None, shape: tuple[int, ...] = (), dtype: str = "f4") -> int:
+def address_of(array: NDArray[Any] | None, shape: tuple[int, ...] = (), dtype: str = "f4") -> int:
     """Of an array that must have this shape; 0 for none."""
     if array is None:
         return 0
@@ -87,15 +87,37 @@ def product(
     out = np.empty((4 * rows, outputs // 4) if after.shuffled else (rows, outputs), np.float32)
     gamma, beta, epsilon = after.norm or (None, None, 0.0)
     _kernels.product(
-        tuple((_address(x, (rows, x.shape[1])), x.shape[1]) for x in sources),
+        tuple((address_of(x, (rows, x.shape[1])), x.shape[1]) for x in sources),
         (rows, h, w, kh, kw, outputs),
-        (_address(weight, weight.shape), _address(bias, (outputs,))),
-        (_address(gamma, (outputs,)), _address(beta, (outputs,)), epsilon),
+        (address_of(weight, weight.shape), address_of(bias, (outputs,))),
+        (address_of(gamma, (outputs,)), address_of(beta, (outputs,)), epsilon),
         (after.activation, after.slope),
-        (_address(after.residual, (rows, outputs)), _address(out, out.shape), after.shuffled),
+        (address_of(after.residual, (rows, outputs)), address_of(out, out.shape), after.shuffled),
         threads(),
     )
     return out
+
+
+def convolution_gradients(
+    x_RI: Array, weight: Array, grad_RO: Array, shape_NHW: Shape
+) -> tuple[Array, Array]:
+    """Gradients of a convolution's map and weight (O, I, kh, kw), given that of its output."""
+    rows, inputs = x_RI.shape
+    outputs, _, kh, kw = weight.shape
+    # The gradient of a correlation is the correlation with the taps in reverse order.
+    back = np.ascontiguousarray(weight[:, :, ::-1, ::-1].transpose(1, 0, 2, 3))
+    x_grad = product([grad_RO], back, np.zeros(inputs, np.float32), shape_NHW)
+    out = np.empty((outputs, kh * kw, inputs), np.float32)
+    _kernels.weight_gradient(
+        (
+            address_of(x_RI, (rows, inputs)),
+            address_of(grad_RO, (rows, outputs)),
+            address_of(out, out.shape),
+        ),
+        (*shape_NHW, kh, kw, inputs, outputs),
+        threads(),
+    )
+    return x_grad, np.ascontiguousarray(out.transpose(0, 2, 1)).reshape(weight.shape)
 
 
 @dataclass(frozen=True)
@@ -122,84 +144,51 @@ class LayerWeights:
     gelu: int
 
 
-def layer(x_RC: Array, batch: int, windows: Windows, weights: LayerWeights) -> Array:
-    """A Swin layer: (R, C) -> (R, C), of `batch` maps."""
+def _layer(x_RC: Array, out: Array | None, batch: int, windows: Windows, of: LayerWeights) -> Any:
+    """A layer as the compiled part takes it."""
     rows, dim = x_RC.shape
     count, n = windows.tokens_SN.shape
-    hidden = len(weights.arrays[9])
+    hidden, kinds = len(of.arrays[9]), len(windows.masks_MNN)
     shapes: list[tuple[int, ...]] = [(dim,), (dim,), (3 * dim, dim), (3 * dim,), (dim, dim), (dim,)]
     shapes += [(dim,), (dim,), (hidden, dim), (hidden,), (dim, hidden), (dim,)]
-    out = np.empty_like(x_RC)
-    _kernels.layer(
-        (_address(x_RC, (rows, dim)), _address(out, (rows, dim))),
-        (batch, rows // batch, count, n, dim, weights.heads, hidden),
+    return (
+        (address_of(x_RC, (rows, dim)), address_of(out, (rows, dim))),
+        (batch, rows // batch, count, n, dim, of.heads, hidden),
         (
-            _address(windows.tokens_SN, (count, n), "i4"),
-            _address(windows.kind_S, (count,), "i4"),
-            _address(windows.plain_M, (len(windows.masks_MNN),), "i4"),
-            _address(windows.masks_MNN, (len(windows.masks_MNN), n, n)),
-            _address(weights.positions, (weights.heads, n, n)),
+            address_of(windows.tokens_SN, (count, n), "i4"),
+            address_of(windows.kind_S, (count,), "i4"),
+            address_of(windows.plain_M, (kinds,), "i4"),
+            address_of(windows.masks_MNN, (kinds, n, n)),
+            address_of(of.positions, (of.heads, n, n)),
         ),
-        tuple(_address(a, shape) for a, shape in zip(weights.arrays, shapes, strict=True)),
-        weights.epsilon,
-        weights.gelu,
-        threads(),
+        tuple(address_of(a, shape) for a, shape in zip(of.arrays, shapes, strict=True)),
+        of.epsilon,
+        of.gelu,
     )
+
+
+def layer(x_RC: Array, batch: int, windows: Windows, weights: LayerWeights) -> Array:
+    """A Swin layer: (R, C) -> (R, C), of `batch` maps."""
+    out = np.empty_like(x_RC)
+    _kernels.layer(_layer(x_RC, out, batch, windows, weights), threads())
     return out
 
 
-@dataclass(frozen=True)
-class Sampling:
-    """Sizes of a guided deformable attention: heads, groups of the keys (half of all), taps."""
-
-    heads: int
-    groups: int
-    window: tuple[int, int]
-    max_offset: float
-
-
-def samples(
-    q_PC: Array,
-    k_PC: Array,
-    v_PC: Array,
-    offsets: tuple[Array, Array, Array],
-    flows: tuple[Array, Array],
-    shape_BHW: Shape,
-    how: Sampling,
-) -> tuple[Array, tuple[Array, Array]]:
-    """Guided deformable attention between its projections.
-
-    Args:
-        q_PC, k_PC, v_PC: projected, C twice the embedding's, P = 2*B*H*W.
-        offsets: what they are read from (P, I), and weight (O, I) and bias (O,) of the last layer.
-        flows: to the same frame of the previous clip and to the other one, (P, 2) of (dx, dy).
-
-    Returns:
-        (P, C), and the flows with their mean offset added.
-    """
-    rows, dim = q_PC.shape
-    batch, h, w = shape_BHW
-    hidden, weight, bias = offsets
-    outputs = 8 * how.groups * how.window[0] * how.window[1]
-    out = np.empty_like(q_PC)
-    improved = np.empty_like(flows[0]), np.empty_like(flows[1])
-    addresses = (_address(improved[0], (rows, 2)), _address(improved[1], (rows, 2)))
-    if rows != 2 * batch * h * w:
-        raise ValueError(f"{rows} rows for {shape_BHW}")
-    _kernels.samples(
-        (
-            *(_address(x, (rows, dim)) for x in (q_PC, k_PC, v_PC)),
-            _address(hidden, (rows, hidden.shape[1])),
-            _address(weight, (outputs, hidden.shape[1])),
-            _address(bias, (outputs,)),
-        ),
-        (_address(flows[0], (rows, 2)), _address(flows[1], (rows, 2))),
-        (_address(out, (rows, dim)), *addresses),
-        (batch, h, w, dim, how.heads, how.groups, *how.window, hidden.shape[1]),
-        how.max_offset,
+def layer_gradients(
+    x_RC: Array, batch: int, windows: Windows, weights: LayerWeights, grad_RC: Array
+) -> tuple[Array, list[Array], Array | None]:
+    """Gradients of a Swin layer's input, of `weights.arrays` and of `weights.positions`."""
+    x_grad = np.empty_like(x_RC)
+    arrays = [np.empty_like(a) for a in weights.arrays]
+    positions = None if weights.positions is None else np.empty_like(weights.positions)
+    outs = [*arrays, positions]
+    _kernels.layer_gradient(
+        _layer(x_RC, None, batch, windows, weights),
+        (address_of(grad_RC, x_RC.shape), address_of(x_grad, x_RC.shape)),
+        tuple(address_of(a, () if a is None else a.shape) for a in outs),
         threads(),
     )
-    return out, improved
+    return x_grad, arrays, positions
 
 
 def neighbours(
@@ -217,7 +206,7 @@ def neighbours(
     if rows != 2 * batch * h * w:
         raise ValueError(f"{rows} rows for {shape_BHW}")
     _kernels.neighbours(
-        tuple(_address(x, (rows, dim)) for x in (q_PC, k_PC, v_PC, out)),
+        tuple(address_of(x, (rows, dim)) for x in (q_PC, k_PC, v_PC, out)),
         (batch, h, w, dim, heads, *window),
         threads(),
     )
@@ -239,10 +228,10 @@ def warp(
     out = np.empty((rows, channels), np.float32)
     _kernels.warp(
         (
-            _address(x_PC, (rows, channels)),
-            _address(flow_P2, (rows, 2)),
-            _address(read, (n,), "i4"),
-            _address(out, (rows, channels)),
+            address_of(x_PC, (rows, channels)),
+            address_of(flow_P2, (rows, 2)),
+            address_of(read, (n,), "i4"),
+            address_of(out, (rows, channels)),
         ),
         (n, h, w, channels),
         edge,

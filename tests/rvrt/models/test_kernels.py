@@ -10,10 +10,13 @@ from click.testing import CliRunner
 from mindspore import Tensor, ops
 
 from rvrt.cli.restore import main as restore
-from rvrt.config.network import Execution
+from rvrt.config.network import Execution, RVRTConfig
 from rvrt.errors import ConfigError
 from rvrt.models import build_network, flow_warp
+from rvrt.models.compiled_attention import CompiledDeformableAttention
+from rvrt.models.deform_attention import GuidedDeformableAttention
 from rvrt.models.kernels import backends, calls
+from rvrt.models.rstb import SwinLayer
 from rvrt.runtime import device
 from tests.rvrt.conftest import randomise
 from tests.rvrt.models.test_native import SHAPES, frames
@@ -213,3 +216,81 @@ def test_no_graph_and_no_half_precision_with_kernels():
     for how in ({"dtype": "float16"}, {"native": True}, {"whole_graph": True}):
         with pytest.raises(ConfigError, match="kernels"):
             Execution(kernels=True, **how)
+
+
+@pytest.mark.parametrize("kernel", [(3, 3), (1, 5), (7, 7)])
+def test_gradients_of_a_convolution(kernel, instructions):
+    """Sums over pixels, tap by tap, in float64."""
+    n, h, w, inputs, outputs = 2, 5, 11, 19, 103
+    kh, kw = kernel
+    x, weight, grad = normal(n * h * w, inputs), normal(outputs, inputs, *kernel), normal(110, 103)
+    x_grad, weight_grad = calls.convolution_gradients(x, weight, grad, (n, h, w))
+    border = ((0, 0), (kh // 2, kh // 2), (kw // 2, kw // 2), (0, 0))
+    padded = np.pad(x.astype(float).reshape(n, h, w, inputs), border)
+    rows, taps = np.zeros_like(padded), np.zeros(weight.shape)
+    for y in range(kh):
+        for z in range(kw):
+            part = slice(None), slice(y, y + h), slice(z, z + w)
+            tap = padded[part].reshape(-1, inputs)
+            taps[:, :, y, z] = grad.T.astype(float) @ tap
+            rows[part] += (grad.astype(float) @ weight[:, :, y, z]).reshape(n, h, w, inputs)
+    inside = rows[:, kh // 2 : kh // 2 + h, kw // 2 : kw // 2 + w].reshape(-1, inputs)
+    assert np.abs(weight_grad - taps).max() < 3e-6 * np.abs(taps).max()
+    assert np.abs(x_grad - inside).max() < 3e-6 * np.abs(inside).max()
+
+
+@pytest.mark.parametrize("gelu", ["erf", "tanh"])
+@pytest.mark.parametrize("size", [(2, 8, 12), (2, 9, 7), (2, 3, 2)])
+def test_gradients_of_a_swin_layer(size, gelu, instructions):
+    """Windows that fit, that are padded and that shrink, against MindSpore's operators."""
+    config = RVRTConfig(embed_dim=12, num_heads=(3, 3, 3), attention_heads=4, gelu=gelu)
+    window, batch = (2, 4, 4), 2
+    layers = [SwinLayer(config, window, 3, True, Execution(kernels=k)) for k in (False, True)]
+    randomise(layers[0], seed=1)
+    ms.load_param_into_net(layers[1], layers[0].parameters_dict())
+    x, pull = (Tensor(normal(batch * math.prod(size), 12)) for _ in range(2))
+    results = []
+    for layer in layers:
+        out = lambda x, layer=layer: (layer(x, (batch, *size)) * pull).sum()  # noqa: E731
+        of_x, of_weights = ms.grad(out, 0, layer.trainable_params())(x)
+        results.append([layer(x, (batch, *size)), of_x, *of_weights])
+    names = ["output", "x", *(p.name for p in layers[0].trainable_params())]
+    for name, expected, got in zip(names, *results, strict=True):
+        wrong = np.abs(expected.asnumpy() - got.asnumpy()).max()
+        assert wrong < 5e-6 * max(1, np.abs(expected.asnumpy()).max()), name
+
+
+@pytest.mark.parametrize(("heads", "groups"), [(4, 6), (6, 4), (12, 12)])
+def test_gradients_of_deformable_attention(heads, groups, instructions):
+    """Heads within groups, groups within heads, and neither; against MindSpore's operators."""
+    config = RVRTConfig(
+        embed_dim=12, attention_heads=heads, deformable_groups=groups, offset_dim=8, max_offset=3.0
+    )
+    shape, rows = (2, 5, 6), 120
+    plain = GuidedDeformableAttention(config, Execution())
+    ours = CompiledDeformableAttention(config, Execution(kernels=True))
+    randomise(plain, seed=2)
+    ms.load_param_into_net(ours, plain.parameters_dict())
+    q, k, v = (Tensor(normal(rows, 12)) for _ in range(3))
+    flows = [Tensor(2 * normal(rows, 2)) for _ in range(2)]
+    pulls = [Tensor(normal(rows, width)) for width in (12, 2, 2)]
+
+    def by_rows(q, k, v, *flows):
+        warped = flow_warp.warp_clip(v, *flows, (4, 5, 6))
+        return plain(q, k, v, *warped, *flows, shape)
+
+    def of(call, weights):
+        def pulled(*inputs):
+            out, improved = call(*inputs)
+            parts = zip((out, *improved), pulls, strict=True)
+            return sum((x * pull).sum() for x, pull in parts)
+
+        inputs, parameters = ms.grad(pulled, (0, 1, 2, 3, 4), weights)(q, k, v, *flows)
+        return [*inputs, *parameters]
+
+    expected = of(by_rows, plain.trainable_params())
+    got = of(lambda *x: ours(*x, shape), ours.trainable_params())
+    names = ["q", "k", "v", "same", "other", *(p.name for p in plain.trainable_params())]
+    for name, ref, ours_ in zip(names, expected, got, strict=True):
+        wrong = np.abs(ref.asnumpy() - ours_.asnumpy()).max()
+        assert wrong < 2e-5 * max(1, np.abs(ref.asnumpy()).max()), name
