@@ -294,10 +294,8 @@ def open_source(path: Path, name_end: str = "", layout: Layout = VIMEO90K) -> Fr
         pictures = PictureFolder(path, name_end)
         if pictures.groups():
             return pictures
-    try:
-        layout.find_keys(path)
-    except SettingsError:
+    if not layout.holds_clip(path):
         raise SettingsError(
             f"{path}: holds neither clips ({layout.key_words}), nor data.mdb, nor pictures"
-        ) from None
+        )
     return SequenceFolder(path, layout)

@@ -14,7 +14,7 @@ and file without suffix, ``000/00000000``, wherever it is stored.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -119,16 +119,24 @@ class Layout:
         Raises:
             SettingsError: ``root`` holds none.
         """
-        above, within = split_root(root)
-        depth = self.key.count("/") + 1
-        folders = (path for path in above.glob("/".join("*" * depth)) if (path / within).is_dir())
-        candidates = (path.relative_to(above).as_posix() for path in folders)
-        keys = sorted(key for key in candidates if re.fullmatch(self.key, key))
-        if self.numbers is None:
-            keys = [key for key in keys if _holds_picture(clip_folder(root, key))]
+        keys = sorted(self._keys(root))
         if not keys:
             raise SettingsError(f"{root}: holds no clip folder; their names are {self.key_words}")
         return keys
+
+    def holds_clip(self, root: Path) -> bool:
+        """Whether there is a clip folder below ``root``; looks no further than the first."""
+        return next(self._keys(root), None) is not None
+
+    def _keys(self, root: Path) -> Iterator[str]:
+        above, within = split_root(root)
+        depth = self.key.count("/") + 1
+        for path in above.glob("/".join("*" * depth)):
+            key = path.relative_to(above).as_posix()
+            if not re.fullmatch(self.key, key) or not (path / within).is_dir():
+                continue
+            if self.numbers is not None or _holds_picture(path / within):
+                yield key
 
     def splits_of(self, keys: Sequence[str]) -> dict[str, list[str]]:
         """Which clips are trained on and which tested on, where no list says so; none is empty."""
