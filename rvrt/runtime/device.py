@@ -137,6 +137,12 @@ def peak_memory() -> int:
     return int(ms.runtime.max_memory_allocated())
 
 
+def memory() -> int:
+    """Bytes of the card's memory that are free now; not for a CPU."""
+    total: int = ms.hal.get_device_properties(0).total_memory
+    return total - int(ms.runtime.memory_allocated())
+
+
 def compiled(network: ms.nn.Cell, method: str = "construct") -> Callable[..., Any]:
     """A network, or a method of it, as its execution wants it called: as one graph, or as it is.
 

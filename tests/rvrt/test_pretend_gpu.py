@@ -1,5 +1,6 @@
 """Networks run on a GPU as far as the host goes, and ask little of it; see tests/pretend_gpu."""
 
+import json
 import os
 import re
 import subprocess
@@ -22,12 +23,12 @@ def pretend_gpu(tmp_path_factory):
     generate.build(folder)
     environment = generate.environment(folder, dict(os.environ))
 
-    def run(*arguments):
+    def run(*arguments, code=0):
         command = [sys.executable, *map(str, arguments)]
         done = subprocess.run(
             command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=600
         )
-        assert done.returncode == 0, done.stderr[-2000:]
+        assert done.returncode == code, done.stderr[-2000:]
         return done.stdout
 
     return run
@@ -49,3 +50,14 @@ def test_a_forward_asks_little(pretend_gpu, preset, dtype):
     assert found["waits"] <= 5
     assert found["uploads"] <= 150
     assert found["launches"] <= 2800
+
+
+def test_check_runs_every_line(pretend_gpu, tmp_path):
+    """Nothing is computed here, so that numbers differ; whatever else fails would be ours."""
+    command = "from rvrt.cli.check import main; main()"
+    pretend_gpu("-c", command, "--device", "GPU", "--quick", "--output", tmp_path, code=1)
+    found = json.loads((tmp_path / "rvrt-check.json").read_text())
+    assert found["facts"]["device"] == "GPU: PRETEND sm_86"
+    for line in found["lines"]:
+        assert re.match("$|differs by|not finite", line["problem"]), line
+        assert "forward" not in line["what"] or line["compiling"] > line["seconds"] > 0

@@ -1,0 +1,1 @@
+"""What a device does with the networks: operators, numbers, memory, time."""
