@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from vimeo_tools.data.layouts import LAYOUTS, Layout, choose_layout, is_root
+from vimeo_tools.data.layouts import LAYOUTS, Layout, choose_layout, is_root, split_root
 from vimeo_tools.errors import SettingsError
 
 AUTO = "auto"
@@ -121,6 +121,10 @@ def _look(root: Path, layout: Layout) -> list[str]:
 def _reason(root: Path, layout: Layout, keys: list[str]) -> str:
     first = next(iter(layout.frames(root, keys[0]).values()))
     words = f"{root} holds {len(keys)} clips ({layout.key_words}), {first} for one frame"
+    folder = split_root(root)[0].parent
+    lists = [name for name in layout.lists.values() if (folder / name).is_file()]
+    if lists:
+        return f"{words}; parted by {' and '.join(lists)}"
     if layout.held_out is None:
         return f"{words}; a test set"
     held_out = [key for key in keys if key in layout.held_out]

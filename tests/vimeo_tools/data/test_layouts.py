@@ -121,6 +121,14 @@ def test_what_no_list_says_is_split_by_the_layout():
     assert LAYOUTS["folders"].splits_of(["a"]) == {"train": ["a"]}
 
 
+def test_lists_beside_gt_go_before_what_the_layout_holds_out(tmp_path):
+    put(tmp_path / "train_sharp" / "000", digits(1, 8))
+    assert "tested on and never trained on: 000" in str(find_data_set(tmp_path))
+    (tmp_path / "train.txt").write_text("000\n")
+    said = str(find_data_set(tmp_path))
+    assert ("parted by train.txt" in said, "never trained on" in said) == (True, False)
+
+
 def test_what_is_no_data_set(tmp_path):
     with pytest.raises(SettingsError, match="no clips of any layout looked for: vimeo90k"):
         find_data_set(tmp_path)
