@@ -273,7 +273,8 @@ class Slow(ms.nn.Cell):
         time.sleep(0.5)
         return ms.Tensor(frames.asnumpy().repeat(4, -1).repeat(4, -2))
 
-checkpoint.load_network = lambda path, execution: (Slow(), MODEL_PRESETS["rvrt-light-debug"])
+record = checkpoint.Record(Slow.config, "rvrt")
+checkpoint.load_recorded = lambda path, execution: (Slow(), record)
 main()
 """
 
