@@ -232,7 +232,7 @@ def whole_files(folder: Path) -> dict[str, bytes]:
     import numpy as np
 
     from rvrt.config.loading import to_yaml
-    from rvrt.config.training import TRAIN_PRESETS
+    from rvrt.config.presets import TRAIN_PRESETS
     from rvrt.weights.minds_ckpt import write_minds_ckpt
     from rvrt.weights.safetensors_file import write_safetensors_file
 

@@ -22,7 +22,8 @@ from pathlib import Path
 import numpy as np
 
 from rvrt.config.loading import override
-from rvrt.config.training import TRAIN_PRESETS, TrainConfig
+from rvrt.config.presets import TRAIN_PRESETS
+from rvrt.config.training import TrainConfig
 from rvrt.training.journal import read
 from rvrt.training.state import CHECKPOINTS, Checkpoints, read_state
 from rvrt.training.trainer import Trainer

@@ -18,8 +18,9 @@ import click
 from rvrt.cli.options import DEVICE, EXIT_OF_SIGNAL, PATH, PLUGIN, VERSION, message_for_errors
 from rvrt.config.explained import explained_yaml
 from rvrt.config.loading import load_config
+from rvrt.config.presets import TRAIN_PRESETS
 from rvrt.config.published import departures
-from rvrt.config.training import TRAIN_PRESETS, TrainConfig
+from rvrt.config.training import TrainConfig
 from vimeo_tools.errors import SettingsError
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ from typing import Any, TypeVar
 import yaml
 
 from rvrt.config.plain_yaml import MAX_LENGTH, parse_yaml
-from rvrt.config.training import TRAIN_PRESETS, TrainConfig
+from rvrt.config.presets import TRAIN_PRESETS
+from rvrt.config.training import TrainConfig
 from rvrt.errors import ConfigError
 
 Config = TypeVar("Config")

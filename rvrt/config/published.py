@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from rvrt.config.training import TRAIN_PRESETS, TrainConfig
+from rvrt.config.presets import TRAIN_PRESETS
+from rvrt.config.training import TrainConfig
 
 # Those that follow a published training; the others are for trying things out.
 _SMALL = "-debug"

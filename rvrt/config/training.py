@@ -1,14 +1,11 @@
-"""What a training is: frozen values, checked when they are built, and the presets.
-
-Source of the presets "rvrt-reds", "rvrt", "rvrt-bd" and "rvrt-light": RVRT's published trainings.
-"""
+"""What a training is: frozen values, checked when they are built."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
 
-from rvrt.config.network import MODEL_PRESETS, Execution, NetworkConfig
+from rvrt.config.network import Execution, NetworkConfig
 from rvrt.errors import ConfigError
 
 _FRAMES = 14  # of a septuplet mirrored in time
@@ -18,7 +15,7 @@ _MOST_SAMPLES = 65_536
 _MOST_CROP, _MOST_WORKERS, _MOST_FRAMES = 4096, 1024, 1000
 _MOST_SCALE = 2**40
 _MOST_RATIO = 1000
-_TWO_CLIPS = 4  # frames; with fewer nothing is aligned, and alignment is not trained
+TWO_CLIPS = 4  # frames; with fewer nothing is aligned, and alignment is not trained
 
 
 def _check(holds: bool, message: str) -> None:
@@ -110,8 +107,8 @@ class DataConfig:
             _check(0 <= value <= 1, f"{name}={value}: a probability is from 0 to 1")
         most = _FRAMES if self.mirror else _MOST_FRAMES
         _check(
-            _TWO_CLIPS <= self.frames <= most and self.frames % 2 == 0,
-            f"frames={self.frames}: expected an even number from {_TWO_CLIPS} to {most}"
+            TWO_CLIPS <= self.frames <= most and self.frames % 2 == 0,
+            f"frames={self.frames}: expected an even number from {TWO_CLIPS} to {most}"
             + f", or up to {_MOST_FRAMES} with mirror=false" * self.mirror,
         )
         _check(
@@ -335,49 +332,3 @@ MAY_CHANGE = frozenset(
         "journal.tensorboard",
     }
 )
-
-
-def _debug(preset: str, steps: int, crop: int, validations: int) -> TrainConfig:
-    """Trains in minutes on two processors: single small crops, four frames, a higher rate."""
-    return TrainConfig(
-        preset,
-        MODEL_PRESETS[preset],
-        data=DataConfig(lq=None, crop=crop, frames=_TWO_CLIPS),
-        train=LoopConfig(steps=steps, batch_size=1, clip_norm=1.0, recompute=()),
-        optimiser=OptimiserConfig(lr=1e-3),
-        validation=ValidationConfig(every=steps // validations, clips=3),
-        checkpoints=CheckpointConfig(every=50),
-        journal=JournalConfig(every=1),
-    )
-
-
-# Of REDS as it is unpacked and regrouped: windows of 30 frames, not mirrored and not reversed.
-_REDS = DataConfig(
-    root="REDS",
-    layout="reds",
-    gt="train_sharp",
-    lq="train_sharp_bicubic/X4",
-    train_list=None,
-    test_list=None,
-    reverse=0.0,
-    mirror=False,
-    frames=30,
-)
-# "rvrt-reds", "rvrt" and "rvrt-bd" are the published trainings 001, 002 and 003; the last two begin
-# with the weights of the first.
-TRAIN_PRESETS: dict[str, TrainConfig] = {
-    "rvrt": TrainConfig("rvrt", MODEL_PRESETS["rvrt"]),
-    "rvrt-light": TrainConfig("rvrt-light", MODEL_PRESETS["rvrt-light"]),
-    "rvrt-reds": TrainConfig(
-        "rvrt-reds",
-        MODEL_PRESETS["rvrt"],
-        data=_REDS,
-        train=LoopConfig(steps=600_000),
-        optimiser=OptimiserConfig(lr=4e-4, spynet_freeze_steps=30_000),
-    ),
-    "rvrt-bd": TrainConfig(
-        "rvrt-bd", MODEL_PRESETS["rvrt"], data=DataConfig(lq="BDx4", degradation="bd")
-    ),
-    "rvrt-debug": _debug("rvrt-debug", steps=280, crop=36, validations=2),
-    "rvrt-light-debug": _debug("rvrt-light-debug", steps=600, crop=32, validations=4),
-}

@@ -1,7 +1,7 @@
 """A training that takes seconds: for tests of everything around the network."""
 
 from rvrt.config.loading import override
-from rvrt.config.training import TRAIN_PRESETS
+from rvrt.config.presets import TRAIN_PRESETS
 
 TINY = {
     "model": {

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from rvrt.cli.train import main
 from rvrt.config.loading import load_config, to_yaml
-from rvrt.config.training import TRAIN_PRESETS
+from rvrt.config.presets import TRAIN_PRESETS
 from rvrt.training.journal import read
 from rvrt.training.state import read_state
 from rvrt.weights.checkpoint import read_arrays

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rvrt.cli.train import main as train_main
 from rvrt.config.loading import flat, load_config, override, to_yaml
-from rvrt.config.training import TRAIN_PRESETS
+from rvrt.config.presets import TRAIN_PRESETS
 from rvrt.errors import ConfigError
 
 

@@ -3,8 +3,8 @@ import dataclasses
 import pytest
 
 from rvrt.config.loading import override
+from rvrt.config.presets import TRAIN_PRESETS
 from rvrt.config.published import departures
-from rvrt.config.training import TRAIN_PRESETS
 
 PUBLISHED = override(TRAIN_PRESETS["rvrt"], {"start": {"init": "reds.safetensors"}})
 

@@ -7,7 +7,7 @@ import pytest
 from mindspore import Parameter, Tensor, nn, ops
 
 from rvrt.config.loading import override
-from rvrt.config.training import TRAIN_PRESETS
+from rvrt.config.presets import TRAIN_PRESETS
 from rvrt.errors import CheckpointError
 from rvrt.models import build_network
 from rvrt.training.losses import loss_named

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from rvrt.config.loading import load_config, override
-from rvrt.config.training import TRAIN_PRESETS
+from rvrt.config.presets import TRAIN_PRESETS
 from rvrt.errors import CheckpointError, ConfigError, TrainingError
 from rvrt.training.data import doubts_of, open_clips
 from rvrt.training.journal import read
