@@ -26,14 +26,14 @@ def main() -> None:
     rng = np.random.default_rng(0)
     gradients = tuple(Tensor(rng.standard_normal(p.shape, np.float32)) for p in parameters)
     theirs, ours = nn.Adam(parameters, 2e-4, beta2=0.99), Adam(parameters, (0.9, 0.99), 1e-8)
-    rate = Tensor(2e-4, float32)
+    rate, one = Tensor(2e-4, float32), Tensor(1.0, float32)
 
     def step_theirs() -> None:
         theirs(gradients)
         parameters[0].asnumpy()  # waits for it
 
     def step_ours() -> None:
-        ours(rate, *gradients)
+        ours(rate, one, *gradients)
         parameters[0].asnumpy()
 
     steps = {"mindspore.nn.Adam": step_theirs, "ours": step_ours}

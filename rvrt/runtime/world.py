@@ -5,13 +5,16 @@ from __future__ import annotations
 import atexit
 import os
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from mindspore import Parameter, Tensor, communication, ops
 
 from rvrt.errors import WorldError
 from rvrt.runtime.device import reason
+
+_BUFFER_NUMBERS = 2**22  # 16 MiB of float32
 
 
 @dataclass(frozen=True)
@@ -30,14 +33,21 @@ class World:
         return self.rank == 0
 
     def average(self, tensors: Iterable[Tensor]) -> tuple[Tensor, ...]:
-        """Each tensor averaged over the ranks; any shapes, float32.
+        """Each tensor averaged over the ranks; any shapes, float32. They travel in the order in
+        which they come, in few flat buffers.
 
         An infinity or NaN of one rank reaches all of them, so that all skip the step together.
         """
         if self.size == 1:
             return tuple(tensors)
         add = ops.AllReduce()
-        return tuple(add(x) * (1 / self.size) for x in tensors)
+        out: list[Tensor] = []
+        for buffer in buffers(tuple(tensors)):
+            flat = add(ops.cat(tuple(x.reshape(-1) for x in buffer), 0)) * (1 / self.size)
+            ends = list(accumulate(x.size for x in buffer))
+            parts = zip([0, *ends], ends, buffer, strict=False)
+            out += [flat[start:end].reshape(x.shape) for start, end, x in parts]
+        return tuple(out)
 
     def broadcast(self, parameters: Iterable[Parameter]) -> None:
         """Give every rank the values of rank 0."""
@@ -49,6 +59,21 @@ class World:
     def any(self, flag: bool) -> bool:
         """Whether `flag` holds on at least one rank. It also waits for all of them."""
         return flag if self.size == 1 else ops.AllReduce()(Tensor([float(flag)])).item() > 0
+
+
+def buffers(tensors: Sequence[Tensor]) -> list[list[Tensor]]:
+    """The tensors in their order, parted so that each part but those of one tensor fits a buffer.
+
+    So many numbers are worth the while of a message; more would only take memory.
+    """
+    parts: list[list[Tensor]] = []
+    room = 0
+    for tensor in tensors:
+        if not parts or tensor.size > room:
+            parts, room = [*parts, []], _BUFFER_NUMBERS
+        parts[-1].append(tensor)
+        room -= tensor.size
+    return parts
 
 
 def init_world() -> World:

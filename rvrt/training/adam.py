@@ -11,7 +11,7 @@ from mindspore import Parameter, ParameterTuple, Tensor, jit, nn, ops
 _change = ops.MultitypeFuncGraph("adam")
 
 
-@_change.register("Function", *["Tensor"] * 10)
+@_change.register("Function", *["Tensor"] * 11)
 def _change_one(
     kernel: Any,
     power1: Tensor,
@@ -20,12 +20,14 @@ def _change_one(
     beta1: Tensor,
     beta2: Tensor,
     eps: Tensor,
+    factor: Tensor,
     parameter: Parameter,
     moment1: Parameter,
     moment2: Parameter,
     gradient: Tensor,
 ) -> Tensor:
-    done = kernel(parameter, moment1, moment2, power1, power2, rate, beta1, beta2, eps, gradient)
+    used = gradient * factor
+    done = kernel(parameter, moment1, moment2, power1, power2, rate, beta1, beta2, eps, used)
     return ops.depend(True, done)
 
 
@@ -64,12 +66,15 @@ class Adam(nn.Cell):
         self.each = ops.HyperMap()
 
     @jit
-    def construct(self, rate: Tensor, *gradients: Tensor) -> Tensor:
-        """One step at `rate`, a float32 scalar; the gradients as `parameters`. Compiled whole."""
+    def construct(self, rate: Tensor, factor: Tensor, *gradients: Tensor) -> Tensor:
+        """One step at `rate` by `factor` times the gradients, which come as `parameters`.
+
+        Both are float32 scalars. Compiled whole.
+        """
         beta1, beta2 = self.betas
         power1, power2 = self.beta1_power * beta1, self.beta2_power * beta2
         self.beta1_power, self.beta2_power = power1, power2
         eps = ops.sqrt(1.0 - power2) * self.eps
-        change = ops.partial(_change, self.kernel, power1, power2, rate, beta1, beta2, eps)
+        change = ops.partial(_change, self.kernel, power1, power2, rate, beta1, beta2, eps, factor)
         done = self.each(change, self.parameters, self.moment1, self.moment2, gradients)
         return ops.depend(True, done)

@@ -69,12 +69,13 @@ class Optimiser:
         lr = how.lr * (how.spynet_lr_ratio if group == _FLOW else 1.0)
         return self.rate_factor * cosine(step, self._steps, lr, min(lr, how.min_lr))
 
-    def update(self, gradients: Sequence[Tensor], step: int) -> None:
-        """Change the weights by their gradients, in the order of `weights`."""
-        done = 0
+    def update(self, gradients: Sequence[Tensor], step: int, factor: float = 1.0) -> None:
+        """Change the weights by `factor` times their gradients, in the order of `weights`."""
+        done, scale = 0, Tensor(factor, ms.float32)
         for name, adam in self._active(self.frozen(step)).items():
             count = len(adam.parameters)
-            adam(Tensor(self.rate(step, name), ms.float32), *gradients[done : done + count])
+            rate = Tensor(self.rate(step, name), ms.float32)
+            adam(rate, scale, *gradients[done : done + count])
             done += count
 
     def tensors(self) -> dict[str, Parameter]:

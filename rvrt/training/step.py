@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from rvrt.config.network import Execution
 from rvrt.config.training import LoopConfig
 from rvrt.runtime import device
+from rvrt.training.average import MovingAverage
 from rvrt.training.losses import Loss
 from rvrt.training.optimiser import Optimiser
 from rvrt.weights.checkpoint import Arrays, require_match
@@ -57,6 +58,26 @@ class StepResult:
     skipped: bool
 
 
+_square = ops.MultitypeFuncGraph("square")
+
+
+@_square.register("Tensor")
+def _sum_of_squares(x: Tensor) -> Tensor:
+    return (x * x).sum()
+
+
+def _loss_and_squares(loss: Tensor, *gradients: Tensor) -> Tensor:
+    """The loss and the sum of squares of all gradients: (2,)."""
+    squares = ops.HyperMap()(_square, gradients)
+    return ops.stack((loss, ops.stack(squares).sum()))
+
+
+def _sums(parts: Gradients, more: Gradients) -> Gradients:
+    """The sum of each pair."""
+    sums: Gradients = ops.HyperMap()(ops.add, parts, more)
+    return sums
+
+
 def _as_one_graph(run: Callable[..., Any]) -> Callable[..., Any]:
     device.allow_deep_graphs()
 
@@ -96,10 +117,19 @@ class TrainStep:
         self._ema = [] if average_network is None else list(average_network.get_parameters())
         for mean, weight in zip(self._ema, network.get_parameters(), strict=False):
             ops.assign(mean, weight)
+        self._moving: MovingAverage | None = None
+        if loop.ema is not None:
+            weights = list(network.get_parameters())
+            self._moving = MovingAverage(self._ema, weights, loop.ema)
         half = loop.precision == "float16"
         self.counters = Counters(loss_scale=loop.loss_scale if half else 1.0)
         self._scaled = half
         self._gradients_of: dict[bool, Callable[..., Any]] = {}
+        # On a card each of what follows the gradients is one graph; Adam is one everywhere.
+        self._measure: Callable[..., Tensor] = _loss_and_squares
+        self._add: Callable[..., Gradients] = _sums
+        if self._whole_graph:
+            self._measure, self._add = ms.jit(_loss_and_squares), ms.jit(_sums)
 
     def __call__(self, lq: Tensor, gt: Tensor, step: int) -> StepResult:
         """Train on this rank's share of the batch of one step, counted from 0.
@@ -111,9 +141,8 @@ class TrainStep:
         """
         sums, parts = self._summed(lq, gt, self._optimiser.frozen(step))
         loss, *gradients = self._average(sums)
-        squares = ops.stack([(g * g).sum() for g in gradients]).sum()
         # The one place where this process waits for the device.
-        numbers = ops.stack([loss, squares]).asnumpy().astype(float)
+        numbers = self._measure(loss, *gradients).asnumpy().astype(float)
         unscale = 1 / (self.counters.loss_scale * parts)
         mean_loss, norm = numbers[0] / parts, math.sqrt(numbers[1]) * unscale
         finite = math.isfinite(mean_loss) and math.isfinite(norm)
@@ -165,7 +194,7 @@ class TrainStep:
                 lq[start : start + size], gt[start : start + size], scale
             )
             new = (loss, *gradients)
-            sums = tuple(a + b for a, b in zip(sums, new, strict=True)) if sums else new
+            sums = self._add(sums, new) if sums else new
         return sums, len(starts)
 
     def _prepare(self, frozen: bool) -> Callable[..., Any]:
@@ -196,10 +225,6 @@ class TrainStep:
             counters.bad_in_a_row += 1
 
     def _update(self, gradients: list[Tensor], factor: float, step: int) -> None:
-        if factor != 1:
-            gradients = [g * factor for g in gradients]
-        self._optimiser.update(gradients, step)
-        if self._loop.ema is not None:
-            new = 1 - self._loop.ema
-            for mean, weight in zip(self._ema, self._network.get_parameters(), strict=True):
-                ops.assign(mean, mean + (weight - mean) * new)
+        self._optimiser.update(gradients, step, factor)
+        if self._moving is not None:
+            self._moving.follow()

@@ -39,7 +39,8 @@ def measured(pretend_gpu, *arguments):
     printed = pretend_gpu("-m", "tests.pretend_gpu.measure", *arguments)
     last = [line for line in printed.splitlines() if line.startswith("call ")][-1]
     return {
-        name: int(number) for number, name in re.findall(r"(\d+) (launches|uploads|waits)", last)
+        name: int(number)
+        for number, name in re.findall(r"(\d+) (launches|uploads|waits|scatters)", last)
     }
 
 
@@ -50,6 +51,15 @@ def test_a_forward_asks_little(pretend_gpu, preset, dtype):
     assert found["waits"] <= 5
     assert found["uploads"] <= 150
     assert found["launches"] <= 2800
+
+
+def test_a_step_waits_for_next_to_nothing(pretend_gpu):
+    """Gradients, norm, clipping, Adam and the average of the weights; everything recomputed."""
+    found = measured(pretend_gpu, "rvrt-light-debug", "step", "1x4x3x16x16")
+    assert found["waits"] <= 10
+    assert found["uploads"] <= 120
+    assert found["launches"] <= 7300
+    assert found["scatters"] <= 180
 
 
 def test_check_runs_every_line(pretend_gpu, tmp_path):

@@ -316,6 +316,7 @@ def test_training_golden(golden, weights, debug_model):
     flow = [p for p in model.trainable_params() if p.name.startswith("spynet")]
     rest = [p for p in model.trainable_params() if not p.name.startswith("spynet")]
     of_flow, of_rest = (Adam(group, (0.9, 0.99), 1e-8) for group in (flow, rest))
+    one = Tensor(1.0, ms.float32)
 
     def loss(lq, gt):
         difference = model(lq) - gt
@@ -328,8 +329,8 @@ def test_training_golden(golden, weights, debug_model):
         if i == 0:
             check_gradients(data, flow + rest, gradients)
         if i < len(data["losses"]) - 1:
-            of_flow(Tensor(1e-4, ms.float32), *gradients[: len(flow)])
-            of_rest(Tensor(4e-4, ms.float32), *gradients[len(flow) :])
+            of_flow(Tensor(1e-4, ms.float32), one, *gradients[: len(flow)])
+            of_rest(Tensor(4e-4, ms.float32), one, *gradients[len(flow) :])
 
 
 def check_gradients(data, parameters, gradients):

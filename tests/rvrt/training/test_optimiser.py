@@ -28,7 +28,7 @@ def test_adam_equals_the_papers_for_gradients_about_epsilon(size):
     for step in range(1, 7):
         rate = 1e-2 / step
         gradients = [np.asarray(size * rng.standard_normal(shape), np.float32) for shape in SHAPES]
-        adam(Tensor(rate, ms.float32), *map(Tensor, gradients))
+        adam(Tensor(rate, ms.float32), Tensor(1.0, ms.float32), *map(Tensor, gradients))
         for value, twin, gradient in zip(expected, twins, gradients, strict=True):
             value += twin.change(gradient.astype(float), rate)
         for parameter, value in zip(trained, expected, strict=True):
