@@ -5,9 +5,9 @@ import pytest
 
 from rvrt.config.loading import flat
 from rvrt.config.network import MODEL_PRESETS
+from rvrt.config.presets import TRAIN_PRESETS
 from rvrt.config.training import (
     MAY_CHANGE,
-    TRAIN_PRESETS,
     CheckpointConfig,
     DataConfig,
     JournalConfig,
