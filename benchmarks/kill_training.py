@@ -63,8 +63,8 @@ def start(config: TrainConfig, folder: Path) -> int:
         return child
     code = 1
     try:
-        with Path(os.devnull).open("w") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
+        with (folder.with_suffix(".txt")).open("a") as said:
+            os.dup2(said.fileno(), 2)
             Trainer(config, folder).fit()
         code = 0
     finally:
@@ -77,13 +77,16 @@ def until_it_ends(config: TrainConfig, folder: Path, longest: float, rng: random
     while True:
         child = start(config, folder)
         deadline = time.monotonic() + rng.uniform(0, longest)
-        while time.monotonic() < deadline:
-            if os.waitpid(child, os.WNOHANG)[0]:
-                return kills
+        ended = status = 0
+        while not ended and time.monotonic() < deadline:
             time.sleep(0.002)
-        os.kill(child, signal.SIGKILL)
-        _, status = os.waitpid(child, 0)
-        if not os.WIFSIGNALED(status):
+            ended, status = os.waitpid(child, os.WNOHANG)
+        if not ended:
+            os.kill(child, signal.SIGKILL)
+            _, status = os.waitpid(child, 0)
+        if os.WIFEXITED(status):
+            if status:
+                sys.exit(f"{folder}: a training ended by itself with {status >> 8}")
             return kills
         writing = any(folder.rglob("*.part*")) if folder.exists() else False
         kills["inside a write" if writing else "elsewhere"] += 1

@@ -193,17 +193,20 @@ def _map_frames(
         return function(frames[0])[None]
     out = np.empty((len(frames), *size, frames.shape[-1]), frames.dtype)
 
-    def fill(n: int) -> None:
-        out[n] = function(frames[n])
+    def fill(part: range) -> None:
+        for n in part:
+            out[n] = function(frames[n])
 
+    threads = min(threads, len(frames))
     if threads == 1:
-        for n in range(len(frames)):
-            fill(n)
+        fill(range(len(frames)))
         return out
     from concurrent.futures import ThreadPoolExecutor
 
-    with ThreadPoolExecutor(min(threads, len(frames))) as pool:
-        list(pool.map(fill, range(len(frames))))  # raises what a frame raises
+    # One task a thread: handing over frame by frame costs a third of what two threads gain.
+    parts = [range(first, len(frames), threads) for first in range(threads)]
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(fill, parts))  # raises what a frame raises
     return out
 
 
