@@ -50,7 +50,9 @@ def no_torch(_frame):
 
 @pytest.mark.parametrize("scale", [2, 3, 4, 8])
 @pytest.mark.parametrize(
-    "maker", [m for m in OTHER_MAKERS if "pillow" in m.name or "opencv" in m.name], ids=str
+    "maker",
+    [m for m in OTHER_MAKERS if "pillow" in m.name or "opencv" in m.name],
+    ids=lambda maker: maker.name,
 )
 def test_formulas_are_the_programs(maker, scale):
     """Of noise, where every rounding shows, at sizes whose rows end in a vector's middle."""
