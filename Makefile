@@ -6,7 +6,7 @@ DEMO ?= demo
 # A process for each processor, and the longest file not last.
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal
 
-.PHONY: demo test test-all lint bench docs clean
+.PHONY: demo test test-all lint bench figures docs clean
 
 # Made again when the dependencies or the compiled part change.
 $(VENV)/.installed: setup.cfg pyproject.toml setup.py $(wildcard vimeo_tools/*/*.[ch] rvrt/models/kernels/*.[ch])
@@ -37,6 +37,10 @@ bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/bench_imresize.py
 	$(BIN)/python benchmarks/bench_prepare.py
 	$(BIN)/python benchmarks/bench_feed.py
+
+# The figures of the README and the documents, into build/figures; an hour on a quiet machine.
+figures: $(VENV)/.installed
+	$(BIN)/python benchmarks/figures.py
 
 clean:
 	rm -rf $(VENV) $(DEMO) build *.egg-info vimeo_tools/*/*.so rvrt/models/kernels/*.so

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import mindspore as ms
+import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 from numpy.typing import NDArray
 
@@ -50,12 +52,14 @@ class StepResult:
         gradient_norm: of all gradients together, before clipping.
         rate: of the step, for all but the optical flow.
         skipped: whether the weights were left as they were.
+        part_norms: of the gradients of each part that was trained, as names begin.
     """
 
     loss: float
     gradient_norm: float
     rate: float
     skipped: bool
+    part_norms: Mapping[str, float] = field(default_factory=dict)
 
 
 _square = ops.MultitypeFuncGraph("square")
@@ -67,9 +71,9 @@ def _sum_of_squares(x: Tensor) -> Tensor:
 
 
 def _loss_and_squares(loss: Tensor, *gradients: Tensor) -> Tensor:
-    """The loss and the sum of squares of all gradients: (2,)."""
+    """The loss, and the sum of squares of each gradient: (1 + N,)."""
     squares = ops.HyperMap()(_square, gradients)
-    return ops.stack((loss, ops.stack(squares).sum()))
+    return ops.stack((loss, *squares))
 
 
 def _sums(parts: Gradients, more: Gradients) -> Gradients:
@@ -125,6 +129,7 @@ class TrainStep:
         self.counters = Counters(loss_scale=loop.loss_scale if half else 1.0)
         self._scaled = half
         self._gradients_of: dict[bool, Callable[..., Any]] = {}
+        self._part_of: list[str] = []  # of each gradient
         # On a card each of what follows the gradients is one graph; Adam is one everywhere.
         self._measure: Callable[..., Tensor] = _loss_and_squares
         self._add: Callable[..., Gradients] = _sums
@@ -144,12 +149,13 @@ class TrainStep:
         # The one place where this process waits for the device.
         numbers = self._measure(loss, *gradients).asnumpy().astype(float)
         unscale = 1 / (self.counters.loss_scale * parts)
-        mean_loss, norm = numbers[0] / parts, math.sqrt(numbers[1]) * unscale
+        mean_loss, norm = numbers[0] / parts, math.sqrt(numbers[1:].sum()) * unscale
         finite = math.isfinite(mean_loss) and math.isfinite(norm)
         self._count(finite, loss_is_finite=math.isfinite(mean_loss))
         if finite:
             self._update(gradients, unscale * self._clip(norm), step)
-        return StepResult(mean_loss, norm, self._optimiser.rate(step), not finite)
+        rate, norms = self._optimiser.rate(step), self._part_norms(numbers[1:], unscale)
+        return StepResult(mean_loss, norm, rate, not finite, norms)
 
     def tensors(self) -> dict[str, Parameter]:
         """All tensors of the state by name: weights, moments, powers of beta, average."""
@@ -182,6 +188,13 @@ class TrainStep:
         limit = self._loop.clip_norm
         return 1.0 if limit is None or norm <= limit else limit / norm
 
+    def _part_norms(self, squares: NDArray[np.float64], unscale: float) -> dict[str, float]:
+        """Norms by the first word of the parameters' names, of squares in the order of weights."""
+        sums: defaultdict[str, float] = defaultdict(float)
+        for part, square in zip(self._part_of, squares, strict=True):
+            sums[part] += square
+        return {part: math.sqrt(square) * unscale for part, square in sums.items()}
+
     def _summed(self, lq: Tensor, gt: Tensor, frozen: bool) -> tuple[Gradients, int]:
         """Loss and gradients, added up over parts of `micro_batch`, and the number of parts."""
         gradients_of = self._gradients_of.get(frozen) or self._prepare(frozen)
@@ -199,6 +212,7 @@ class TrainStep:
 
     def _prepare(self, frozen: bool) -> Callable[..., Any]:
         weights = self._optimiser.weights(frozen)
+        self._part_of = [weight.name.partition(".")[0] for weight in weights]
 
         def scaled_loss(lq: Tensor, gt: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
             loss = self._loss(self._network(lq), gt)

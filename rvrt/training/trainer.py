@@ -364,6 +364,9 @@ class Trainer:
             "seconds_per_step": fmean(seconds for _, seconds in recent),
             "waiting_share": progress.waiting_share,
         }
+        for part in good[-1].part_norms if good else ():
+            norms = [result.part_norms[part] for result in good if part in result.part_norms]
+            numbers[f"gradient_norm/{part}"] = fmean(norms)
         if self._config.train.precision == "float16":
             numbers["loss_scale"] = self._step.counters.loss_scale
         return numbers

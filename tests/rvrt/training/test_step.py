@@ -85,6 +85,8 @@ def test_steps_equal_adam_by_hand_with_a_slower_flow():
         assert result.rate == rate
         norm = math.sqrt(sum((slope**2).sum() for slope in slopes))
         assert result.gradient_norm == pytest.approx(norm, rel=1e-4)
+        by_part = math.hypot(*result.part_norms.values())
+        assert by_part == pytest.approx(result.gradient_norm, rel=1e-12)
         rates = (rate, cosine(number, 50, 0.25e-2, 1e-7))
         for name, adam, slope, its_rate in zip(expected, adams, slopes, rates, strict=True):
             expected[name] = expected[name] + adam.change(slope, its_rate)

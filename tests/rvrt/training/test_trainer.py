@@ -106,6 +106,8 @@ def test_a_whole_run_and_what_it_leaves(drawn, tmp_path):
     lines = read(folder)
     assert [line["step"] for line in lines if "loss" in line] == [2, 4, 6]
     assert [line["step"] for line in lines if "psnr_y" in line] == [3, 6]
+    parts = [value for name, value in lines[0].items() if name.startswith("gradient_norm/")]
+    assert len(parts) > 3 and min(parts) > 0 and max(parts) <= lines[0]["gradient_norm"]
     assert lines[-2]["rate"] == pytest.approx(1e-7)
     assert max(line.get("psnr_y", 0) for line in lines) == summary.best["psnr_y"]
     # What is exported is the average, which was validated, and rvrt.weights.checkpoint reads it.
