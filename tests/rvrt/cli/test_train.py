@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -178,6 +179,22 @@ def test_a_full_disk_ends_with_a_message_and_the_last_state_stays(drawn, tmp_pat
     assert "cannot be written" in err
     after = {p: p.read_bytes() for p in (tmp_path / "run" / "checkpoints").iterdir()}
     assert after == before
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("all_processors")
+def test_a_worker_that_is_killed_ends_the_run_which_saves_and_goes_on(drawn, tmp_path, start):
+    config = tiny_config(drawn, train={"steps": 100_000}, data={"workers": 2})
+    process = start(config, tmp_path / "run")
+    wait_for(tmp_path / "run" / "metrics.jsonl", process)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    os.kill(int(children[0]), signal.SIGKILL)
+    out, err = finish(process)
+    assert process.returncode == 128 + signal.SIGTERM  # which MindSpore sends to itself
+    assert f"worker process {children[0]} was killed" in err
+    assert "stopped, and saved; the same command goes on" in out
+    (last,) = (tmp_path / "run" / "checkpoints").iterdir()
+    assert read_state(last).step == read(tmp_path / "run")[-1]["step"]
 
 
 def test_two_at_once_are_refused(drawn, tmp_path, start):
