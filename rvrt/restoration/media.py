@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 from collections.abc import Iterable, Iterator
@@ -108,6 +109,26 @@ def _hush(encoder: Encoder) -> None:
         os.environ.setdefault("SVT_LOG", "1")
 
 
+@contextlib.contextmanager
+def _usual_scheduling() -> Iterator[None]:
+    """Give the threads of this process the scheduling back that they had.
+
+    SVT-AV1, where root opens it, makes its threads and the one that opens it real-time ones: they
+    keep their processors from all others, MindSpore's among them.
+    """
+    if not hasattr(os, "sched_setscheduler"):
+        yield
+        return
+    before = os.sched_getscheduler(0)
+    try:
+        yield
+    finally:
+        if os.sched_getscheduler(0) != before:
+            for task in Path("/proc/self/task").iterdir():
+                with contextlib.suppress(OSError):  # one that has ended
+                    os.sched_setscheduler(int(task.name), before, os.sched_param(0))
+
+
 def _explained(path: Path, error: Any) -> Exception:
     if error.errno in FATAL_ERRNOS:
         return OSError(error.errno, os.strerror(error.errno))  # whole_file says it
@@ -137,6 +158,8 @@ def _write(
     copied = _Copied(av, film, out)
     converter = Converter(av, height, width, film, encoder)
     converter.describe(stream, out.format.name)
+    with _usual_scheduling():
+        stream.codec_context.open()
     for index, frame in enumerate(chain([first], coming)):
         copied.mux_until(film.timing.seconds(index))
         picture = converter.picture(frame, int(film.timing.ticks[index]))

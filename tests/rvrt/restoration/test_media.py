@@ -1,5 +1,7 @@
+import os
 import sys
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -129,3 +131,26 @@ def test_without_pyav(tmp_path, monkeypatch):
         open_frames(tmp_path / "x.mp4")
     with pytest.raises(VideoError, match="need PyAV"):
         write(tmp_path / "y.mp4", [picture()])
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="Linux schedules so")
+@pytest.mark.parametrize("codec", ["h264", "hevc", "av1"])
+def test_encoding_leaves_this_process_its_scheduling(tmp_path, codec):
+    """SVT-AV1 makes its own and its caller's threads real-time ones where it may."""
+    pytest.importorskip("av")
+    before = os.sched_getscheduler(0)
+    seen = set()
+
+    def frames():
+        for seed in range(3):
+            seen.update(policies())
+            yield picture(seed, 128, 128)
+
+    encoder = choose_encoder(Encoding(codec), ".mp4", 8)
+    write_video(tmp_path / "out.mp4", frames(), Film(Timing.even(Fraction(25), 3)), encoder)
+    assert seen | policies() == {before}
+
+
+def policies():
+    """Of all threads."""
+    return {os.sched_getscheduler(int(task.name)) for task in Path("/proc/self/task").iterdir()}
