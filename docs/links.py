@@ -5,7 +5,8 @@ from pathlib import Path
 
 from mkdocs.structure.files import File
 
-ROOT = Path(__file__).resolve().parents[1]
+DOCS = Path(__file__).resolve().parent
+ROOT = DOCS.parent
 
 
 def on_files(files, config):
@@ -20,6 +21,9 @@ def on_page_markdown(markdown, page, config, files):
     markdown = re.sub(r"\]\(\.\./README\.md(#[^)]*)?\)", r"](index.md\1)", markdown)
 
     def plain(match):
+        beside = (DOCS / page.file.src_uri).parent / match[2]
+        if beside.exists() and DOCS in beside.resolve().parents:
+            return match[0]  # from a folder of pages to a page
         path = re.sub(r"^(\.\./)+", "", match[2])
         if not (ROOT / path).exists():
             raise FileNotFoundError(f"{page.file.src_uri}: link to {match[2]}")
