@@ -71,6 +71,7 @@ def slow(weights, a, b):
     return total
 
 
+@pytest.mark.slow
 def test_a_slow_network_gives_the_same(weights):
     rng = np.random.default_rng(1)
     a = rng.integers(0, 256, (47, 60, 3), np.uint8)

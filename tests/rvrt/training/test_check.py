@@ -29,6 +29,7 @@ def before_the_trial(config):
     return {finding.subject: finding for finding in found}
 
 
+@pytest.mark.slow
 def test_a_good_training_is_found_good_and_nothing_is_written(drawn, tmp_path):
     file = tmp_path / "config.yaml"
     file.write_text(to_yaml(tiny_config(drawn, train={"steps": 1000}, validation={"clips": 1})))

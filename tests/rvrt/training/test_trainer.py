@@ -239,6 +239,7 @@ def test_bad_steps_in_a_row_send_the_training_back_once_with_a_lower_rate(
     assert factors == pytest.approx([1, 1, 1, 0.5, 0.5, 0.5])
 
 
+@pytest.mark.slow
 def test_the_second_time_it_ends_also_after_a_kill(drawn, tmp_path, monkeypatch):
     nan_at(monkeypatch, 3, 4, 7, 8)
     config = tiny_config(drawn, train={"steps": 9, "max_bad_steps": 2}, checkpoints={"every": 3})
@@ -257,6 +258,7 @@ def test_bad_steps_before_any_state_end_the_training(drawn, tmp_path, monkeypatc
         fit(tiny_config(drawn, train={"max_bad_steps": 2}), tmp_path)
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_from_the_state_of_another_with_other_settings(drawn, four_steps, tmp_path):
     lower = tiny_config(
         drawn,

@@ -538,6 +538,7 @@ def test_runs_that_cannot_be_compared(two_runs, tmp_path):
     assert "own figures differ from run to run" in " ".join(page.text.split())
 
 
+@pytest.mark.slow
 def test_pictures_become_coarser_before_a_page_is_too_large(tmp_path):
     rng = np.random.default_rng(0)
     write_evaluation(tmp_path, {f"{n}": ("", 30.0 + n, 25.0) for n in range(3)})
