@@ -9,13 +9,11 @@ from __future__ import annotations
 import dataclasses
 import multiprocessing
 import time
-from collections import defaultdict
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from statistics import median
 
-import numpy as np
 from mindspore import Parameter, Tensor
 
 from rvrt.config.training import TrainConfig
@@ -111,16 +109,18 @@ def trial_of(config: TrainConfig, target: str) -> Trial:
     trained = {parameter.name for parameter in optimiser.weights(optimiser.frozen(0))}
     losses: list[float] = []
     seconds: list[float] = []
-    gradients: tuple[dict[str, float], list[str]] | None = None
+    norms: dict[str, float] = {}
+    without: list[str] = []
     end = time.perf_counter() + _SECONDS
     while len(losses) < _LEAST or (len(losses) < _STEPS and time.perf_counter() < end):
         start = time.perf_counter()
         result = step(lq, gt, len(losses))
         losses.append(result.loss)
         seconds.append(time.perf_counter() - start)
-        if gradients is None and not result.skipped:  # float16 finds its loss scale first
-            gradients = _gradients(step.tensors(), trained)
-    norms, without = gradients or ({}, [])
+        if not (norms or result.skipped):  # float16 finds its loss scale first
+            whole = result.gradient_norm or 1.0
+            norms = {part: norm / whole for part, norm in result.part_norms.items()}
+            without = _without_gradient(step.tensors(), trained)
     return Trial(
         losses,
         seconds[0],
@@ -149,22 +149,10 @@ def _first_batch(config: TrainConfig) -> tuple[Tensor, Tensor, float]:
     return lq, gt, (time.perf_counter() - start) / (size * (_BATCHES - 1))
 
 
-def _gradients(
-    tensors: Mapping[str, Parameter], trained: Set[str]
-) -> tuple[dict[str, float], list[str]]:
-    """Norms by part, and trained parameters without any, off Adam's moments after one step.
+def _without_gradient(tensors: Mapping[str, Parameter], trained: Set[str]) -> list[str]:
+    """Trained parameters whose gradient was zero, off Adam's first moments after one step.
 
     They are the gradients times 1 - beta1 then.
     """
-    squares: defaultdict[str, float] = defaultdict(float)
-    without = []
-    for name, tensor in tensors.items():
-        parameter = name.partition(_MOMENT)[2]
-        if parameter not in trained:
-            continue
-        square = float(np.square(tensor.asnumpy().astype(np.float64)).sum())
-        squares[parameter.partition(".")[0]] += square
-        if square == 0:
-            without.append(parameter)
-    whole = np.sqrt(sum(squares.values())) or 1.0
-    return {part: float(np.sqrt(square) / whole) for part, square in squares.items()}, without
+    names = {name.partition(_MOMENT)[2]: tensor for name, tensor in tensors.items()}
+    return [name for name in names if name in trained and not names[name].asnumpy().any()]

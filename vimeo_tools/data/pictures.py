@@ -24,32 +24,8 @@ _GREY = ("1", "L", "LA")
 _EIGHT_BIT = (*_GREY, "RGB", "RGBA", "P", "PA")
 
 
-class FrameSource(Protocol):
-    """Frames of one size, read in order.
-
-    Attributes:
-        names: one for each frame, without a suffix.
-        height: of every frame.
-        width: of every frame.
-        identity: JSON-like value that changes when the input does.
-    """
-
-    names: list[str]
-    height: int
-    width: int
-    identity: list[Any]
-
-    def read(self, start: int, stop: int) -> Frame:
-        """(stop - start, H, W, 3) uint8 RGB; `start` never falls from call to call.
-
-        Raises:
-            VimeoToolsError: a frame is damaged or differs from the first in size.
-        """
-        ...
-
-
 class DeepSource(Protocol):
-    """A `FrameSource` whose frames may be of 16 bits, too; all of them are of the same.
+    """Frames of one size, read in order, of 8 or 16 bits; all of them are of the same.
 
     Attributes:
         names: one for each frame, without a suffix.
@@ -64,7 +40,19 @@ class DeepSource(Protocol):
     identity: list[Any]
 
     def read(self, start: int, stop: int) -> AnyFrame:
-        """(stop - start, H, W, 3) uint8 or uint16 RGB; see `FrameSource.read`."""
+        """(stop - start, H, W, 3) uint8 or uint16 RGB; `start` never falls from call to call.
+
+        Raises:
+            VimeoToolsError: a frame is damaged or differs from the first in size.
+        """
+        ...
+
+
+class FrameSource(DeepSource, Protocol):
+    """A `DeepSource` of 8 bits alone."""
+
+    def read(self, start: int, stop: int) -> Frame:
+        """(stop - start, H, W, 3) uint8 RGB; see `DeepSource.read`."""
         ...
 
 
