@@ -37,6 +37,7 @@ FIGURES = {
     "imresize": Figure("README, docs/imresize.md", _bench("bench_imresize")),
     "imresize_numpy": Figure("docs/imresize.md", _bench("bench_imresize", "--backend", "numpy")),
     "imresize_elsewhere": Figure("README, docs/imresize.md", _bench("imresize_elsewhere")),
+    "threads": Figure("docs/imresize.md", _bench("bench_threads")),
     "prepare": Figure("README, docs/data.md", _bench("bench_prepare")),
     "prepare_bd": Figure("docs/degradations.md", _bench("bench_prepare", "--degradation", "bd")),
     "blur": Figure("docs/degradations.md", _bench("bench_blur")),
