@@ -180,6 +180,18 @@ _OTHERS = [
         average="frames",
         channel="rgb",
         enlarges=False,
+        published=(
+            Published(
+                "RVRT, authors, DVD", "deblur", psnr_rgb=34.30, ssim_matlab=0.9655, lq="motion blur"
+            ),
+            Published(
+                "RVRT, authors, GoPro",
+                "deblur",
+                psnr_rgb=34.92,
+                ssim_matlab=0.9738,
+                lq="motion blur",
+            ),
+        ),
     ),
     Protocol("frames", "all frames of any sequences, Y and RGB", more=_MOTION),
 ]

@@ -23,6 +23,11 @@ def test_published_figures_stand_beside_their_own_protocol_alone():
     assert (vid4.psnr_y, vid4.ssim_y) == (27.99, 0.8462)
     (reds4,) = protocol_of(["000", "011", "015", "020"]).published
     assert (reds4.psnr_y, reds4.psnr_rgb) == (None, 32.75)
+    assert [(p.psnr_rgb, p.ssim_matlab) for p in PROTOCOLS["deblur"].published_for(None)] == [
+        (34.30, 0.9655),
+        (34.92, 0.9738),
+    ]
+    assert PROTOCOLS["deblur"].published_for("noise") == ()
     assert protocol_of(["a"]).name == "frames" and PROTOCOLS["vimeo-all"].published == ()
     for name, protocol in PROTOCOLS.items():
         assert {figures.protocol for figures in protocol.published} <= {name}
