@@ -1,4 +1,5 @@
 import os
+import subprocess
 import sys
 from fractions import Fraction
 from pathlib import Path
@@ -149,6 +150,33 @@ def test_encoding_leaves_this_process_its_scheduling(tmp_path, codec):
     encoder = choose_encoder(Encoding(codec), ".mp4", 8)
     write_video(tmp_path / "out.mp4", frames(), Film(Timing.even(Fraction(25), 3)), encoder)
     assert seen | policies() == {before}
+
+
+_ENCODES_LARGE_FRAMES = """
+import resource, sys
+from fractions import Fraction
+from pathlib import Path
+import numpy as np
+from rvrt.restoration.encoding import Encoding, choose_encoder
+from rvrt.restoration.film import Film
+from vimeo_tools.data.video_sequence import Timing
+from rvrt.restoration.media import write_video
+coarse = np.random.default_rng(0).integers(0, 256, (280, 500, 3), np.uint8)
+wide = coarse.repeat(8, 0).repeat(8, 1)
+frames = (np.ascontiguousarray(wide[:2160, n : n + 3840]) for n in range(40))
+film = Film(Timing.even(Fraction(25), 40))
+write_video(Path(sys.argv[1]), frames, film, choose_encoder(Encoding("av1"), ".mp4", 8))
+print('\\n', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
+"""
+
+
+@pytest.mark.slow
+def test_av1_of_large_frames_stays_within_a_gibibyte(tmp_path):
+    """It would take 1.6 GiB of them, and more with more processors."""
+    pytest.importorskip("av")
+    command = [sys.executable, "-c", _ENCODES_LARGE_FRAMES, str(tmp_path / "out.mp4")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert float(done.stdout.splitlines()[-1]) < 1.1
 
 
 def policies():
