@@ -7,12 +7,10 @@ import platform
 from collections.abc import Iterator
 from importlib.metadata import version
 
-import mindspore as ms
-
 from rvrt.checking.lines import Line
 from rvrt.checking.networks import published, small
 from rvrt.checking.operators import operators
-from rvrt.runtime import device
+from rvrt.runtime import device, settings
 
 
 def check(target: str, quick: bool) -> Iterator[Line]:
@@ -35,6 +33,7 @@ def facts(target: str) -> dict[str, str]:
     if target == "CPU":
         name = f"{platform.processor() or platform.machine()}, {len(os.sched_getaffinity(0))} cores"
     else:
-        name = str(ms.hal.get_device_name(0, target))
+        name = device.device_name(target)
         found["memory"] = f"{device.memory() / 2**30:.1f} GiB"
+    found |= {"products": settings.products(), "jit": settings.jit_level()}
     return {"device": f"{target}: {name}", **found}

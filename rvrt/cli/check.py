@@ -5,11 +5,12 @@ from pathlib import Path
 
 import click
 
-from rvrt.cli.options import DEVICE, PATH, VERSION, message_for_errors
+from rvrt.cli.options import DEVICE, PATH, VERSION, computing, message_for_errors
 
 
 @click.command()
 @DEVICE
+@computing
 @click.option(
     "--output",
     type=PATH,

@@ -17,7 +17,7 @@ from rvrt.cli.evaluate_job import (
     open_network,
     open_sequences,
 )
-from rvrt.cli.options import DEVICE, DTYPE, PATH, PLUGIN, VERSION, message_for_errors
+from rvrt.cli.options import DEVICE, DTYPE, PATH, PLUGIN, VERSION, computing, message_for_errors
 from rvrt.config.network import MODEL_PRESETS
 from rvrt.evaluation.evaluator import Job, evaluate, unmeasured
 from rvrt.evaluation.groups import find_groups, read_groups
@@ -191,6 +191,7 @@ def _parse_groups(_ctx: object, _option: object, values: tuple[str, ...]) -> dic
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="For --verify: of the sample.")
 @DEVICE
+@computing
 @DTYPE
 @PLUGIN
 @VERSION

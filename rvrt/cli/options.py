@@ -6,16 +6,27 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
+from rvrt.runtime import settings
 from vimeo_tools._version import __version__
 from vimeo_tools.cli.plugin import import_plugins, plugin_option
 from vimeo_tools.errors import VimeoToolsError
 
-__all__ = ["DEVICE", "DTYPE", "EXIT_OF_SIGNAL", "PATH", "PLUGIN", "VERSION", "message_for_errors"]
+__all__ = [
+    "DEVICE",
+    "DTYPE",
+    "EXIT_OF_SIGNAL",
+    "PATH",
+    "PLUGIN",
+    "VERSION",
+    "computing",
+    "message_for_errors",
+]
 
 EXIT_OF_SIGNAL = 128  # plus the number of the signal, as shells count
 _LONGEST_PATH = 200
@@ -30,6 +41,37 @@ DEVICE = click.option(
 DTYPE = click.option(
     "--dtype", type=click.Choice(["float32", "float16"]), default="float32", show_default=True
 )
+
+
+def _setting(name: str, variable: str, allowed: Sequence[str], text: str) -> Callable[..., Any]:
+    """An option that becomes a variable of this process's environment, for those that it starts."""
+
+    def keep(_ctx: click.Context, _option: click.Parameter, value: str | None) -> None:
+        if value is not None:
+            os.environ[variable] = value
+
+    return click.option(
+        name, type=click.Choice(allowed), expose_value=False, callback=keep, help=text
+    )
+
+
+def computing(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of how a card computes."""
+    jit = _setting(
+        "--jit",
+        settings.JIT,
+        settings.JIT_LEVELS,
+        "Of the graphs that a card runs: as they are, or with operators fused.  [default: O0]",
+    )
+    products = _setting(
+        "--products",
+        settings.PRODUCTS,
+        settings.KINDS_OF_PRODUCTS,
+        "Of float32 on a card: short has factors of 10 bits, TF32 on a GPU, HF32 on Ascend.  "
+        "[default: float32]",
+    )
+    with_both: Callable[..., Any] = jit(products(command))
+    return with_both
 
 
 def _import_plugins(names: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from rvrt.cli.options import DEVICE, DTYPE, PATH, PLUGIN, VERSION, message_for_errors
+from rvrt.cli.options import DEVICE, DTYPE, PATH, PLUGIN, VERSION, computing, message_for_errors
 from rvrt.weights.pretrained import DEFAULT, OF_THE_AUTHORS, pretrained, weights_path
 
 # What is not free now, the system and other programs need.
@@ -113,6 +113,7 @@ def _time(text: str) -> Fraction:
     help="Replace what another run made under OUTPUT's name, once the new is whole.",
 )
 @DEVICE
+@computing
 @DTYPE
 @PLUGIN
 @VERSION

@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from rvrt.cli.options import DEVICE, EXIT_OF_SIGNAL, PATH, PLUGIN, VERSION, message_for_errors
+from rvrt.cli.options import (
+    DEVICE,
+    EXIT_OF_SIGNAL,
+    PATH,
+    PLUGIN,
+    VERSION,
+    computing,
+    message_for_errors,
+)
 from rvrt.config.explained import explained_yaml
 from rvrt.config.loading import load_config
 from rvrt.config.presets import TRAIN_PRESETS
@@ -56,6 +64,7 @@ _SAME_WISH_SECONDS = 2.0
     help=f"Save and end after the step that runs then, exit code {EXIT_NOT_DONE}: for queues.",
 )
 @DEVICE
+@computing
 @click.option(
     "--check",
     is_flag=True,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import resource
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,11 +16,13 @@ from mindspore import ops
 
 from rvrt.config.network import Execution
 from rvrt.errors import ConfigError
-from rvrt.runtime import cuda_libraries
+from rvrt.runtime import cuda_libraries, settings
 
 TARGETS = ("CPU", "GPU", "Ascend")
 _CARD_CHUNK_MB = 2048  # RVRT's forward then takes 3.2 GB at its published size
 _WORKERS = ("ActorThread", "KernelThread")  # how MindSpore calls its threads
+# The names of Ascend's first generation, as MindSpore 2.10's own table has them ("ascend910").
+_FLOAT16_PRODUCTS = re.compile(r"Ascend910(A|B|PremiumA|ProA|ProB)?$")
 
 
 def available_targets() -> tuple[str, ...]:
@@ -31,11 +35,14 @@ def available_targets() -> tuple[str, ...]:
 def use(target: str = "CPU") -> str:
     """Select the device target of this process and return its name.
 
-    Under msrun each process takes a card of its own. Raises ConfigError, a ValueError, for an
+    Under msrun each process takes a card of its own. Products are what `settings.products` says; a
+    card that cannot compute them so is warned of. Raises ConfigError, a ValueError, for an
     unknown target or one that this machine or this build of MindSpore does not have, and when
     another target is already in use.
     """
     _check_target(target)
+    short = settings.products() == "short"
+    settings.jit_level()  # a wrong one is told before anything is loaded
     present = available_targets()
     if target not in present:
         raise ConfigError(
@@ -47,32 +54,52 @@ def use(target: str = "CPU") -> str:
             ms.set_device(target)
             if target == "GPU":
                 ms.device_context.gpu.device_count()  # fails where driver and card do not answer
-            _keep_precision(target)
+            _set_products(target, short)
+            lost = products_warning(device_name(target))
     except (RuntimeError, ValueError) as error:
         raise ConfigError(
             f"device target {target} cannot be used: {reason(error)}. It is selected once, before "
             "any other work"
         ) from error
+    if lost:
+        warnings.warn(lost, RuntimeWarning, stacklevel=2)
     if target == "CPU":
         ms.runtime.launch_blocking()  # no queue to overlap with: 1.1 to 2 times faster
         _spread_threads()
     return target
 
 
-def _keep_precision(target: str) -> None:
-    """Leave float32 what it is: with the 10 bits of TF32 or HF32 positions move by 1/16 pixel.
+def _set_products(target: str, short: bool) -> None:
+    """Say for each kind of product whether float32 may be cut to the 10 bits of TF32 or HF32.
 
     Each is set, whatever MindSpore's default is; that of convolutions on a GPU is TF32.
     """
     if target == "GPU":
         gpu = ms.device_context.gpu.op_precision
-        gpu.conv_allow_tf32(False)
-        gpu.matmul_allow_tf32(False)
+        gpu.conv_allow_tf32(short)
+        gpu.matmul_allow_tf32(short)
     if target == "Ascend":
         ascend = ms.device_context.ascend.op_precision
         ascend.precision_mode("must_keep_origin_dtype")
-        ascend.conv_allow_hf32(False)
-        ascend.matmul_allow_hf32(False)
+        ascend.conv_allow_hf32(short)
+        ascend.matmul_allow_hf32(short)
+
+
+def device_name(target: str) -> str:
+    """What the first device of a target is called: "NVIDIA H100", "Ascend910B2", "CPU"."""
+    return str(ms.hal.get_device_name(0, target))
+
+
+def products_warning(name: str) -> str | None:
+    """What is lost on a device of this name that multiplies float32 as float16, whatever it is
+    asked for; None for others."""
+    if not _FLOAT16_PRODUCTS.match(name):
+        return None
+    return (
+        f"{name} has no float32 products: MindSpore computes them in float16, whatever it is asked "
+        "for. Sampling positions keep their digits, as they go through no product; all else has "
+        "those of float16. Newer cards (Ascend910B1 and later) keep float32"
+    )
 
 
 def _spread_threads() -> None:
@@ -172,7 +199,7 @@ def compiled(network: ms.nn.Cell, method: str = "construct") -> Callable[..., An
     allow_deep_graphs()
     graphs: dict[str, Callable[..., Any]] = vars(network).setdefault("_graphs", {})
     if method not in graphs:
-        graphs[method] = ms.jit(getattr(network, method))
+        graphs[method] = ms.jit(getattr(network, method), jit_level=settings.jit_level())
     return graphs[method]
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from rvrt.config.network import Execution
 from rvrt.config.training import LoopConfig
-from rvrt.runtime import device
+from rvrt.runtime import device, settings
 from rvrt.training.average import MovingAverage
 from rvrt.training.losses import Loss
 from rvrt.training.optimiser import Optimiser
@@ -85,7 +85,7 @@ def _sums(parts: Gradients, more: Gradients) -> Gradients:
 def _as_one_graph(run: Callable[..., Any]) -> Callable[..., Any]:
     device.allow_deep_graphs()
 
-    @ms.jit
+    @ms.jit(jit_level=settings.jit_level())
     def graph(lq: Tensor, gt: Tensor, scale: Tensor) -> Any:
         return run(lq, gt, scale)
 

@@ -1,0 +1,90 @@
+"""How a card computes: products, levels of compiling, and what each command takes of them."""
+
+import os
+import re
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from rvrt.cli import check, evaluate, restore, train
+from rvrt.errors import ConfigError
+from rvrt.models import build_network
+from rvrt.runtime import device, settings
+from tests.rvrt.conftest import randomise
+from tests.rvrt.models.test_native import SHAPES, frames
+
+COMMANDS = {"check": check.main, "eval": evaluate.main, "restore": restore.main}
+COMMANDS |= {"train": train.main}
+
+
+@pytest.fixture
+def variables(monkeypatch):
+    """Empty, and as they were afterwards."""
+    for name in (settings.JIT, settings.PRODUCTS):
+        monkeypatch.setenv(name, "")
+    return monkeypatch
+
+
+def test_defaults(variables):
+    assert (settings.jit_level(), settings.products()) == ("O0", "float32")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [(settings.JIT, "O2", "O0, O1"), (settings.PRODUCTS, "tf32", "float32, short")],
+)
+def test_a_wrong_variable_is_told_before_a_device_is_taken(variables, name, value, allowed):
+    variables.setenv(name, value)
+    with pytest.raises(ConfigError, match=f"{name}={value}: allowed are {allowed}"):
+        device.use("CPU")
+    done = CliRunner().invoke(check.main, ["--quick"])
+    assert done.exit_code == 1
+    assert f"Error: {name}={value}" in done.output
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("option", ["--jit", "--products"])
+def test_a_wrong_option_is_told(variables, name, option):
+    done = CliRunner().invoke(COMMANDS[name], [option, "O2"])
+    assert done.exit_code == 2
+    assert f"Invalid value for '{option}': 'O2' is not one of" in done.output
+
+
+def test_an_option_reaches_the_processes_that_are_started(variables, tmp_path):
+    """A trial of a training and workers have the environment alone."""
+    absent = ["--jit", "O1", "--products", "short", str(tmp_path / "in"), str(tmp_path / "out")]
+    assert CliRunner().invoke(restore.main, absent).exit_code == 1
+    assert (settings.jit_level(), settings.products()) == ("O1", "short")
+    assert os.environ["RVRT_JIT"] == "O1"
+
+
+@pytest.mark.slow
+def test_a_graph_of_either_level_gives_the_same(variables):
+    config, shape = SHAPES["odd light"]
+    x, pictures = frames((1, 2, *shape[2:])), []
+    for level in settings.JIT_LEVELS:
+        variables.setenv(settings.JIT, level)
+        network = randomise(build_network(config, device.execution("Ascend")))
+        pictures += [device.compiled(network)(x).asnumpy()]
+    assert np.abs(pictures[0] - pictures[1]).max() < 5e-6
+
+
+FIRST = ["Ascend910", "Ascend910A", "Ascend910B", "Ascend910ProA", "Ascend910ProB"]
+LATER = ["Ascend910B1", "Ascend910B4-1", "Ascend910_9391", "Ascend950PR_9599", "CPU", "NVIDIA H100"]
+
+
+@pytest.mark.parametrize("name", [*FIRST, "Ascend910PremiumA"])
+def test_a_card_without_float32_products_is_named(name):
+    assert re.match(f"{name} has no float32 products", device.products_warning(name))
+
+
+@pytest.mark.parametrize("name", LATER)
+def test_a_card_with_them_is_not(name):
+    assert device.products_warning(name) is None
+
+
+def test_who_takes_such_a_card_is_warned(variables):
+    variables.setattr(device, "device_name", lambda target: "Ascend910A")
+    with pytest.warns(RuntimeWarning, match="Ascend910A has no float32 products"):
+        device.use("CPU")
