@@ -65,6 +65,7 @@ FIGURES = {
         _bench("bench_restore", "rvrt-small", "160x120", "60"),
     ),
     "video_kinds": Figure("docs/restoring.md", _bench("video_kinds", "{out}")),
+    "long_film": Figure("docs/restoring.md", _bench("long_film", "4000", "64x48")),
     "kills": Figure("docs/training.md", _bench("kill_training")),
 }
 

@@ -2,9 +2,11 @@ import math
 
 import numpy as np
 import pytest
+from mindspore import Tensor
 
 from rvrt.errors import MetricError
-from rvrt.evaluation.metrics import Scores, luma, measure, psnr, ssim, ssim_matlab
+from rvrt.evaluation.metrics import Scores, luma, measure, measure_all, psnr, ssim, ssim_matlab
+from rvrt.restoration.frames import to_uint8
 
 
 def slow_psnr(a, b):
@@ -148,3 +150,17 @@ def test_matlabs_ssim_goes_to_the_border_and_over_the_channels(pair, colour):
     assert ssim_matlab(a, a) == 1
     with pytest.raises(MetricError, match="need the same shape"):
         ssim_matlab(a, b[1:])
+
+
+@pytest.mark.parametrize(
+    ("preset", "file"), [("rvrt-debug", "model_plain"), ("rvrt-light-debug", "model_light")]
+)
+def test_a_frame_of_ours_scores_as_the_authors_to_four_decimals(golden, debug_model, preset, file):
+    data = golden(file)
+    ours = debug_model(preset)(Tensor(data["input"] / np.float32(255))).asnumpy()[0, 2]
+    theirs = data["output_frame2"]
+    noise = np.random.default_rng(0).normal(0, 0.04, theirs.shape)
+    gt = to_uint8((theirs + noise).astype(np.float32))
+    scores, wanted = measure_all(to_uint8(ours), gt), measure_all(to_uint8(theirs), gt)
+    assert wanted["psnr_y"] < 40  # that the comparison has something to measure
+    assert scores == pytest.approx(wanted, abs=5e-5)
