@@ -27,7 +27,8 @@ from vimeo_tools.feed.augment import augment
 from vimeo_tools.feed.dataset import Training, create_dataset, open_septuplets
 from vimeo_tools.feed.order import Sample
 from vimeo_tools.preparation.downsample import LqSettings, downsample_tree
-from vimeo_tools.preparation.pack import FORMATS, PackPlan, pack
+from vimeo_tools.preparation.pack import pack
+from vimeo_tools.preparation.pack_plan import FORMATS, PackPlan
 from vimeo_tools.preparation.synthetic import synthesize
 from vimeo_tools.resize.matlab import downscale
 from vimeo_tools.running.jobs import available_workers, process_pool

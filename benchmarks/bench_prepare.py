@@ -25,7 +25,8 @@ from vimeo_tools.data.codecs import CODECS, VARIABLE
 from vimeo_tools.data.septuplets import FRAME_NUMBERS, GT_FOLDER, find_keys, frame_path, usual_size
 from vimeo_tools.degradations import choose_degradation
 from vimeo_tools.preparation.downsample import LqSettings, downsample_tree
-from vimeo_tools.preparation.pack import PackPlan, pack
+from vimeo_tools.preparation.pack import pack
+from vimeo_tools.preparation.pack_plan import PackPlan
 from vimeo_tools.preparation.synthetic import synthesize
 from vimeo_tools.preparation.verify import verify
 from vimeo_tools.running.jobs import available_workers, process_pool

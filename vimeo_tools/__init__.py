@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from vimeo_tools.degradations.detect import detect_degradation
     from vimeo_tools.feed.augment import AugmentConfig
     from vimeo_tools.feed.dataset import create_dataset
+    from vimeo_tools.feed.opening import open_sequences
     from vimeo_tools.feed.order import Evaluation, Training
-    from vimeo_tools.feed.samples import open_sequences
     from vimeo_tools.preparation.detect import detect
-    from vimeo_tools.preparation.pack import PackPlan, pack
+    from vimeo_tools.preparation.pack import pack
+    from vimeo_tools.preparation.pack_plan import PackPlan
     from vimeo_tools.preparation.prepare import PrepareSettings, prepare
     from vimeo_tools.preparation.synthetic import synthesize
     from vimeo_tools.preparation.verify import verify
@@ -49,13 +50,13 @@ _HOMES = {
     "prepare": "preparation.prepare.prepare",
     "PrepareSettings": "preparation.prepare.PrepareSettings",
     "pack": "preparation.pack.pack",
-    "PackPlan": "preparation.pack.PackPlan",
+    "PackPlan": "preparation.pack_plan.PackPlan",
     "verify": "preparation.verify.verify",
     "detect": "preparation.detect.detect",
     "cut_videos": "preparation.video.cut_videos",
     "CutSettings": "preparation.video.CutSettings",
     "synthesize": "preparation.synthetic.synthesize",
-    "open_sequences": "feed.samples.open_sequences",
+    "open_sequences": "feed.opening.open_sequences",
     "create_dataset": "feed.dataset.create_dataset",
     "Training": "feed.order.Training",
     "Evaluation": "feed.order.Evaluation",

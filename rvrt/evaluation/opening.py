@@ -29,8 +29,8 @@ from vimeo_tools.data.pictures import ArraySequence, FrameSource, PictureSequenc
 from vimeo_tools.data.septuplets import GT_FOLDER, find_keys, split_list_path
 from vimeo_tools.degradations import Degradation, choose_degradation
 from vimeo_tools.errors import SettingsError
-from vimeo_tools.feed.samples import check_made_with, open_sequences
-from vimeo_tools.preparation.pack import CONTENTS
+from vimeo_tools.feed.opening import check_made_with, open_sequences
+from vimeo_tools.preparation.pack_plan import CONTENTS
 
 _CENTRE = PROTOCOLS["vimeo-centre"]
 _USUAL_SCALE = 4  # of LQ frames made without a network

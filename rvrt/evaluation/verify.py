@@ -17,7 +17,7 @@ from rvrt.evaluation.report.runs import Run, Scores, read_run
 from rvrt.evaluation.results import mean_scores
 from vimeo_tools.data.pictures import Frame, PictureSequence, read_picture
 from vimeo_tools.errors import FrameError
-from vimeo_tools.feed.samples import open_sequences
+from vimeo_tools.feed.opening import open_sequences
 
 # What two machines may differ by when they add the same numbers up.
 TOLERANCE = 1e-6

@@ -23,14 +23,14 @@ from vimeo_tools.data.layouts import Layout
 from vimeo_tools.data.lists import ClipList, read_list
 from vimeo_tools.data.septuplets import KEY_PROFILES, SPLITS, common_size
 from vimeo_tools.errors import SettingsError
-from vimeo_tools.preparation.pack import (
+from vimeo_tools.preparation.pack import pack
+from vimeo_tools.preparation.pack_plan import (
     CONTENTS,
     FORMATS,
     PackPlan,
     check_name,
     database_name,
     frame_numbers,
-    pack,
 )
 
 

@@ -8,8 +8,9 @@ from vimeo_tools._lazy import lazy_names
 
 if TYPE_CHECKING:
     from vimeo_tools.feed.dataset import Feed, create_dataset
+    from vimeo_tools.feed.opening import open_septuplets, open_sequences
     from vimeo_tools.feed.order import Evaluation, Training
-    from vimeo_tools.feed.samples import SequenceSource, open_septuplets, open_sequences
+    from vimeo_tools.feed.samples import SequenceSource
 
 _HOMES = {
     "Evaluation": "order.Evaluation",
@@ -17,8 +18,8 @@ _HOMES = {
     "SequenceSource": "samples.SequenceSource",
     "Training": "order.Training",
     "create_dataset": "dataset.create_dataset",
-    "open_septuplets": "samples.open_septuplets",
-    "open_sequences": "samples.open_sequences",
+    "open_septuplets": "opening.open_septuplets",
+    "open_sequences": "opening.open_sequences",
 }
 
 __all__ = [

@@ -23,8 +23,9 @@ from vimeo_tools.data.codecs import CheckedPng, Decoder, choose_codec
 from vimeo_tools.data.septuplets import FRAMES_PER_CLIP
 from vimeo_tools.errors import FrameError, LmdbError, SettingsError, VimeoToolsError
 from vimeo_tools.feed.augment import NUMBERS_DRAWN, Augmentation, augmentation_of
+from vimeo_tools.feed.opening import open_septuplets
 from vimeo_tools.feed.order import Evaluation, Sample, Training
-from vimeo_tools.feed.samples import SequenceSource, open_septuplets
+from vimeo_tools.feed.samples import SequenceSource
 from vimeo_tools.feed.windows import Window, Windows
 from vimeo_tools.running.jobs import available_workers
 

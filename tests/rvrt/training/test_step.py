@@ -17,7 +17,7 @@ from rvrt.training.step import TrainStep
 from tests.oracles import five_steps
 from tests.oracles.adam import NumpyAdam
 from tests.rvrt.tiny_training import tiny_config
-from vimeo_tools.feed.samples import open_septuplets
+from vimeo_tools.feed.opening import open_septuplets
 
 EPS = 1e-9
 

@@ -20,9 +20,11 @@ from vimeo_tools.data.septuplets import CENTRE_FRAME, FRAME_NUMBERS, find_keys, 
 from vimeo_tools.degradations import Bicubic
 from vimeo_tools.errors import AnnotationError, FrameError, LmdbError, OutputError, SettingsError
 from vimeo_tools.feed.augment import Augmentation, AugmentConfig, augment, draw
-from vimeo_tools.feed.samples import SequenceSource, open_septuplets, open_sequences
+from vimeo_tools.feed.opening import open_septuplets, open_sequences
+from vimeo_tools.feed.samples import SequenceSource
 from vimeo_tools.preparation.downsample import LqSettings, downsample_tree
-from vimeo_tools.preparation.pack import PackPlan, pack
+from vimeo_tools.preparation.pack import pack
+from vimeo_tools.preparation.pack_plan import PackPlan
 from vimeo_tools.resize.matlab import CONVENTIONS
 
 SIZE = FrameSize(height=32, width=48)

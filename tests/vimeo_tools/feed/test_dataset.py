@@ -15,9 +15,10 @@ from vimeo_tools.data.png import FrameSize, decode_png
 from vimeo_tools.data.septuplets import FRAME_NUMBERS, find_keys
 from vimeo_tools.errors import FrameError, SettingsError
 from vimeo_tools.feed.augment import AugmentConfig, augment
+from vimeo_tools.feed.opening import open_septuplets
 from vimeo_tools.feed.order import Evaluation, Sample, Training
-from vimeo_tools.feed.samples import open_septuplets
-from vimeo_tools.preparation.pack import PackPlan, pack
+from vimeo_tools.preparation.pack import pack
+from vimeo_tools.preparation.pack_plan import PackPlan
 from vimeo_tools.running.jobs import available_workers
 
 pytest.importorskip("mindspore")

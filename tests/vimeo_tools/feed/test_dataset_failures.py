@@ -17,8 +17,8 @@ from vimeo_tools.data.png import FrameSize
 from vimeo_tools.data.septuplets import frame_path
 from vimeo_tools.errors import FrameError
 from vimeo_tools.feed.augment import AugmentConfig
+from vimeo_tools.feed.opening import open_septuplets
 from vimeo_tools.feed.order import Evaluation, Training
-from vimeo_tools.feed.samples import open_septuplets
 
 pytest.importorskip("mindspore")
 

@@ -15,7 +15,7 @@ from vimeo_tools.data.septuplets import FRAME_NUMBERS, frame_path
 from vimeo_tools.degradations import DEGRADATIONS
 from vimeo_tools.errors import FrameError, SettingsError
 from vimeo_tools.preparation.downsample import LqSettings, downsample_tree
-from vimeo_tools.preparation.pack import PackPlan
+from vimeo_tools.preparation.pack_plan import PackPlan
 from vimeo_tools.running.records import RECORD_NAME
 
 KEYS = [*TRAIN, *TEST]

@@ -8,7 +8,8 @@ from vimeo_tools.data.lmdb_store import LmdbReader, LmdbWriter
 from vimeo_tools.data.png import FrameSize
 from vimeo_tools.data.septuplets import FRAME_NUMBERS, frame_path
 from vimeo_tools.errors import OutputError, SettingsError
-from vimeo_tools.preparation.pack import CONTENTS, PackPlan, pack
+from vimeo_tools.preparation.pack import pack
+from vimeo_tools.preparation.pack_plan import CONTENTS, PackPlan
 from vimeo_tools.running.folders import taken
 
 KEYS = [*TRAIN, *TEST]

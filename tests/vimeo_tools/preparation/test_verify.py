@@ -14,7 +14,8 @@ from vimeo_tools.data.septuplets import FRAME_NUMBERS, frame_path, split_list_pa
 from vimeo_tools.degradations import Bicubic
 from vimeo_tools.errors import LmdbError, SettingsError
 from vimeo_tools.preparation.downsample import LqSettings, downsample_tree
-from vimeo_tools.preparation.pack import PackPlan, pack
+from vimeo_tools.preparation.pack import pack
+from vimeo_tools.preparation.pack_plan import PackPlan
 from vimeo_tools.preparation.verify import verify
 from vimeo_tools.running.records import RECORD_NAME
 
