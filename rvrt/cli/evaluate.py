@@ -58,6 +58,13 @@ def _parse_groups(_ctx: object, _option: object, values: tuple[str, ...]) -> dic
     "baseline alone without MindSpore.",
 )
 @click.option(
+    "--restored",
+    type=PATH,
+    metavar="FOLDER",
+    help="Instead of --weights: frames that any other program has restored, as "
+    "FOLDER/sequence/frame.png, by the names of the true ones.",
+)
+@click.option(
     "--preset",
     type=click.Choice(list(MODEL_PRESETS)),
     help="Refuse weights of another network. The network itself is told from the file.",
@@ -224,13 +231,14 @@ def main(
         return
     if folders:
         raise click.UsageError(f"{folders[0]}: results are given with --compare or --verify")
-    if weights is None:
-        raise click.UsageError("Missing option '--weights'.")
+    if weights is None and options["restored"] is None:
+        raise click.UsageError("Missing option '--weights', or '--restored'.")
     with message_for_errors():
         if lpips_files is not None:
             MORE_METRICS["lpips"] = Lpips.of_files(*lpips_files)
             options["metrics"] = (*options["metrics"], "lpips")
-        choices = Choices(weights=None if str(weights) == NO_WEIGHTS else weights, **options)
+        of_network = None if str(weights) == NO_WEIGHTS else weights
+        choices = Choices(weights=of_network, **options)
         network = open_network(choices)
         sequences = open_sequences(choices, network)
         if choices.data is not None:

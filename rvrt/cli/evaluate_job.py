@@ -21,6 +21,7 @@ from rvrt.evaluation.opening import (
     open_vimeo,
 )
 from rvrt.evaluation.protocol import PROTOCOLS, Protocol, choose_protocol
+from rvrt.evaluation.restored import RestoredFrames
 from rvrt.evaluation.sequences import SequenceSet
 from rvrt.evaluation.summary import Facts, NetworkRun, Scalar, Settings, Weights
 from rvrt.restoration.frames import Padding
@@ -48,6 +49,7 @@ class Choices:
     """
 
     weights: Path | None
+    restored: Path | None
     preset: str | None
     data: Path | None
     split: str
@@ -81,6 +83,8 @@ def _check(choices: Choices) -> None:
         raise EvaluationError("give either --data vimeo_septuplet, or --gt FOLDER and --lq FOLDER")
     if choices.data is not None and (choices.lq is not None or choices.clip_list is not None):
         raise EvaluationError("--lq and --list go with --gt; --data brings its own")
+    if choices.weights is not None and choices.restored is not None:
+        raise EvaluationError("--restored FOLDER takes the place of --weights: give one of them")
     if choices.weights is None and choices.preset:
         raise EvaluationError(f"--preset {choices.preset} needs weights, not --weights none")
     step = GRID if choices.tiling == "blended" else WINDOW
@@ -121,12 +125,16 @@ def open_network(choices: Choices) -> OpenNetwork | None:
     return network
 
 
-def make_restorer(choices: Choices, network: OpenNetwork | None) -> Restorer | None:
-    """What restores sequences as the options say; None without a network.
+def make_restorer(
+    choices: Choices, network: OpenNetwork | None
+) -> Restorer | RestoredFrames | None:
+    """What gives restored frames as the options say; None for the baseline alone.
 
     Raises:
-        EvaluationError: tiles that are all overlap.
+        EvaluationError: tiles that are all overlap, or no folder of restored frames.
     """
+    if choices.restored is not None:
+        return RestoredFrames(choices.restored)
     if network is None:
         return None
     if choices.tiling == "authors":
@@ -210,7 +218,8 @@ def make_settings(
     protocol = sequences.protocol
     metrics = choose_metrics([*protocol.more, *choices.metrics]).names
     more = tuple(name for name in metrics if name not in METRICS)
-    return Settings(sequences.source, protocol.name, choices.save_images, run, more)
+    kept = choices.save_images
+    return Settings(sequences.source, protocol.name, kept, run, more, choices.restored)
 
 
 def _device(choices: Choices, network: OpenNetwork | None) -> str:
@@ -234,8 +243,9 @@ def make_facts(
     packages += ["mindspore"] if network else []
     # LQ that is there, and that nobody has noted the making of, may be of any kind.
     made = sequences.source.degradation
+    others = choices.restored.resolve().name if choices.restored else "bicubic"
     return Facts(
-        title=f"{network.name if network else 'bicubic'} on {folder}"
+        title=f"{network.name if network else others} on {folder}"
         + (f" {choices.split}" if choices.data else ""),
         protocol=sequences.protocol.name,
         split=choices.split if choices.data else None,

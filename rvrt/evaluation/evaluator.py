@@ -19,6 +19,7 @@ import numpy as np
 
 from rvrt.errors import EvaluationError
 from rvrt.evaluation.meter import Means, Meter, MetricSet, choose_metrics, mean_of_frames
+from rvrt.evaluation.restored import RestoredFrames
 from rvrt.evaluation.results import (
     PerFrame,
     RecordFile,
@@ -78,12 +79,15 @@ class Comparison:
                 save_picture(folder / f"{name}.png", frame)
 
 
-def measured_frames(sequence: Sequence, restorer: Restorer) -> Iterable[Picture]:
+def measured_frames(sequence: Sequence, restorer: Restorer | RestoredFrames) -> Iterable[Picture]:
     """The measured frames: (3, H, W) float32, neither clamped nor rounded.
 
     Raises:
-        EvaluationError: GT is not as large as what the network makes.
+        EvaluationError: GT is not as large as what the network makes, or frames that are to be
+            there already are not.
     """
+    if isinstance(restorer, RestoredFrames):
+        return restorer.read(sequence)
     if sequence.scale != restorer.scale:
         raise EvaluationError(
             f"{sequence.key}: GT is {sequence.scale} times as large as LQ, the network "
@@ -95,7 +99,7 @@ def measured_frames(sequence: Sequence, restorer: Restorer) -> Iterable[Picture]
 
 
 def compare_frames(
-    sequence: Sequence, restorer: Restorer | None, metrics: MetricSet
+    sequence: Sequence, restorer: Restorer | RestoredFrames | None, metrics: MetricSet
 ) -> Iterator[Comparison]:
     """Restore a sequence and measure it, frame by frame."""
     restored: Iterable[Picture | None] = itertools.repeat(None)
@@ -110,7 +114,7 @@ def compare_frames(
             # NaN is shown as black and infinity as white; the scores say what was there.
             ours = to_uint8(np.nan_to_num(picture))
             scores = meter.add(ours if np.isfinite(picture).all() else None, gt)
-        name = f"im{index + 1}" if sequence.mirrored else sequence.gt.names[place]
+        name = sequence.names[place]
         yield Comparison(name, lq, bicubic, ours, gt, scores, bicubic_meter.add(bicubic, gt))
 
 
@@ -130,7 +134,7 @@ class Shown:
 
 def measure_sequence(
     sequence: Sequence,
-    restorer: Restorer | None,
+    restorer: Restorer | RestoredFrames | None,
     images: Path | None = None,
     metrics: MetricSet | None = None,
 ) -> tuple[SequenceRecord, Shown]:
@@ -138,14 +142,15 @@ def measure_sequence(
 
     Args:
         sequence: what to measure.
-        restorer: the network; None for the baseline alone.
+        restorer: the network, or frames that are there; None for the baseline alone.
         images: a folder for all restored frames, or those of the baseline without a network.
         metrics: None for those of the sequence's protocol.
 
     Returns:
         Its record, and what is kept of it to look at.
     """
-    before = restorer.seconds if restorer else 0
+    network = None if isinstance(restorer, RestoredFrames) else restorer
+    before = network.seconds if network else 0
     names, ours, bicubic, nan_frames, slices = [], [], [], 0, Slices()
     metrics = metrics or choose_metrics(sequence.protocol.more)
     for place, frame in enumerate(compare_frames(sequence, restorer, metrics)):
@@ -166,8 +171,8 @@ def measure_sequence(
         nan_frames,
         mean_of_frames(ours) if ours else None,
         mean_of_frames(bicubic),
-        restorer.seconds - before if restorer else None,
-        restorer.peak_memory() if restorer else None,
+        network.seconds - before if network else None,
+        network.peak_memory() if network else None,
         PerFrame(names, ours or None, bicubic),
     )
     return record, Shown(middle, slices.chosen() if len(bicubic) > 1 else {})
@@ -213,7 +218,7 @@ class Job:
         return self.output / _IMAGES / key if self.settings.save_images else None
 
 
-def evaluate(job: Job, restorer: Restorer | None) -> Results | None:
+def evaluate(job: Job, restorer: Restorer | RestoredFrames | None) -> Results | None:
     """Measure what is not measured yet; with all measured, write the results.
 
     Returns:
@@ -224,14 +229,15 @@ def evaluate(job: Job, restorer: Restorer | None) -> Results | None:
         OutputError: the output is of other settings, not ours, or cannot be written.
         VimeoToolsError: a frame cannot be read.
     """
-    refuse_overlap(job.output, *job.sequences.source.folders)
+    restored = [restorer.folder] if isinstance(restorer, RestoredFrames) else []
+    refuse_overlap(job.output, *job.sequences.source.folders, *restored)
     record = record_of(job.settings.to_json())
     with taken(job.output, record, shared=True, part=job.shard):
         _measure_missing(job, restorer)
         return _finish(job, restorer)
 
 
-def _measure_missing(job: Job, restorer: Restorer | None) -> None:
+def _measure_missing(job: Job, restorer: Restorer | RestoredFrames | None) -> None:
     file = RecordFile(job.output, job.shard)
     known = read_records(job.output)
     mine = shard(job.keys, *job.shard)
@@ -247,7 +253,7 @@ def _measure_missing(job: Job, restorer: Restorer | None) -> None:
 
 
 def measured(
-    job: Job, keys: Iterable[str], restorer: Restorer | None
+    job: Job, keys: Iterable[str], restorer: Restorer | RestoredFrames | None
 ) -> Iterator[tuple[SequenceRecord, Shown]]:
     """Sequences measured one after another, see `measure_sequence`."""
     for key in keys:
@@ -263,7 +269,7 @@ def unmeasured(job: Job) -> int:
     return len(set(job.keys) - read_records(job.output).keys())
 
 
-def _finish(job: Job, restorer: Restorer | None) -> Results | None:
+def _finish(job: Job, restorer: Restorer | RestoredFrames | None) -> Results | None:
     known = read_records(job.output)
     if not set(job.keys) <= known.keys():
         return None
@@ -274,7 +280,9 @@ def _finish(job: Job, restorer: Restorer | None) -> Results | None:
     return results
 
 
-def _complete_pictures(job: Job, restorer: Restorer | None, records: list[SequenceRecord]) -> None:
+def _complete_pictures(
+    job: Job, restorer: Restorer | RestoredFrames | None, records: list[SequenceRecord]
+) -> None:
     """Pictures of the worst and best sequences, and no others."""
     wanted = {job.pictures(key): key for key in worst_and_best(records, PICTURES_OF_EACH_END)}
     for folder, key in wanted.items():

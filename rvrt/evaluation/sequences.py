@@ -39,6 +39,13 @@ class Sequence:
         return bool(self.protocol.septuplets)
 
     @property
+    def names(self) -> list[str]:
+        """Of the measured frames."""
+        if self.mirrored:
+            return [f"im{index + 1}" for index in self.measured]
+        return self.gt.names[: len(self.measured)]
+
+    @property
     def region(self) -> Region:
         """The part of a frame that is measured.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 from rvrt.evaluation.meter import Means, mean_of_frames
@@ -49,6 +49,7 @@ class Settings:
     save_images: bool
     network: NetworkRun | None
     metrics: tuple[str, ...] = ()  # beside those of METRICS
+    restored: Path | None = None  # the frames of another program, in place of a network's
 
     def to_json(self) -> dict[str, Scalar]:
         """All in one level."""
@@ -56,6 +57,8 @@ class Settings:
         own: dict[str, Scalar] = {"protocol": self.protocol, "save_images": self.save_images}
         if self.metrics:
             own["metrics"] = ", ".join(self.metrics)
+        if self.restored is not None:
+            own["restored"] = str(self.restored)
         return {**self.source.to_json(), **own, **network}
 
 
