@@ -245,11 +245,17 @@ def _measure_missing(job: Job, restorer: Restorer | RestoredFrames | None) -> No
     with progress(len(mine), "sequence", done=len(mine) - len(missing)) as bar:
         for record, shown in measured(job, missing, restorer):
             known[record.key] = record
-            if record.key in worst_and_best(known.values(), PICTURES_OF_EACH_END):
+            if record.key in _shown_of(job, known.values()):
                 shown.save(job.pictures(record.key))
             file.append(record)
-            bar.set_postfix_str(f"{record.key} {record.main['psnr_y']:.2f} dB")
+            psnr = record.main[job.sequences.protocol.main[0]]
+            bar.set_postfix_str(f"{record.key} {psnr:.2f} dB")
             bar.update()
+
+
+def _shown_of(job: Job, records: Iterable[SequenceRecord]) -> list[str]:
+    """Keys of the sequences whose pictures are kept."""
+    return worst_and_best(records, PICTURES_OF_EACH_END, job.sequences.protocol.main[0])
 
 
 def measured(
@@ -284,7 +290,7 @@ def _complete_pictures(
     job: Job, restorer: Restorer | RestoredFrames | None, records: list[SequenceRecord]
 ) -> None:
     """Pictures of the worst and best sequences, and no others."""
-    wanted = {job.pictures(key): key for key in worst_and_best(records, PICTURES_OF_EACH_END)}
+    wanted = {job.pictures(key): key for key in _shown_of(job, records)}
     for folder, key in wanted.items():
         if not (folder / "gt.png").exists():
             sequence = job.sequences.read(key)

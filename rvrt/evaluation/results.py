@@ -200,11 +200,13 @@ def _csv(rows: Iterable[Iterable[Any]]) -> str:
     return table.getvalue()
 
 
-def worst_and_best(records: Iterable[SequenceRecord], count: int) -> list[str]:
-    """Keys of the `count` sequences of least PSNR-Y, NaN first, and the `count` of most."""
+def worst_and_best(
+    records: Iterable[SequenceRecord], count: int, metric: str = "psnr_y"
+) -> list[str]:
+    """Keys of the `count` sequences of least PSNR, NaN first, and the `count` of most."""
 
     def order(record: SequenceRecord) -> tuple[float, str]:
-        value = record.main["psnr_y"]
+        value = record.main[metric]
         return (-math.inf if math.isnan(value) else value, record.key)
 
     keys = [record.key for record in sorted(records, key=order)]

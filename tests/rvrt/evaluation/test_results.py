@@ -3,6 +3,7 @@ import errno
 import json
 import math
 import os
+from dataclasses import replace
 
 import pytest
 
@@ -80,6 +81,8 @@ def test_worst_and_best():
     records = [record(f"{psnr}", float(psnr)) for psnr in (34, 31, 35, 32, 33)]
     assert worst_and_best(records, 2) == ["31", "32", "34", "35"]
     assert worst_and_best(records, 4) == ["31", "32", "33", "34", "35"]
+    turned = [replace(r, ours={**r.ours, "psnr_rgb": -r.ours["psnr_y"]}) for r in records]
+    assert worst_and_best(turned, 1, "psnr_rgb") == ["35", "31"]
     assert worst_and_best([*records, record("nan", math.nan)], 1) == ["nan", "35"]
 
 
