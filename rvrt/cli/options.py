@@ -70,8 +70,15 @@ def computing(command: Callable[..., Any]) -> Callable[..., Any]:
         "Of float32 on a card: short has factors of 10 bits, TF32 on a GPU, HF32 on Ascend.  "
         "[default: float32]",
     )
-    with_both: Callable[..., Any] = jit(products(command))
-    return with_both
+    windows = _setting(
+        "--windows",
+        settings.WINDOWS,
+        settings.KINDS_OF_WINDOWS,
+        "Of attention: plain, or fused, by one operator of Ascend's from A2 on; float16, not in "
+        "training.  [default: plain]",
+    )
+    with_all: Callable[..., Any] = jit(products(windows(command)))
+    return with_all
 
 
 def _import_plugins(names: Sequence[str]) -> None:

@@ -309,6 +309,7 @@ class Execution:
         memory. Otherwise by tables of rows and matrix products, which suit a CPU.
     kernels: by this package's compiled part where it was built, gradients included where it has
         them: a CPU, float32, no graphs.
+    fused_windows: attention in windows by Ascend's fused operator; native, float16, no gradients.
     """
 
     compile_blocks: bool = False
@@ -318,6 +319,7 @@ class Execution:
     chunk_mb: int = 256
     native: bool = False
     kernels: bool = False
+    fused_windows: bool = False
 
     def __post_init__(self) -> None:
         parts = tuple(self.recompute)
@@ -330,4 +332,8 @@ class Execution:
         require(
             not self.kernels or (self.dtype == "float32" and not others),
             "kernels: they compute in float32, and neither in graphs nor by a card's operators",
+        )
+        require(
+            not self.fused_windows or (self.dtype == "float16" and self.native),
+            "fused_windows: a card's operator, native=True, that takes dtype float16",
         )

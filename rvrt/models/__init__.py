@@ -15,6 +15,7 @@ from rvrt.config.network import (
     RVRTLightConfig,
     require,
 )
+from rvrt.models.fused_attention import require_agreement
 from rvrt.models.kernels.backends import settled
 from rvrt.models.rvrt import RVRT
 from rvrt.models.rvrt_light import RVRTLight
@@ -64,7 +65,10 @@ def build_network(config: NetworkConfig, execution: Execution | None = None) -> 
             in float32.
 
     Raises:
-        ConfigError: the config is of a class that is not in NETWORKS, or RVRT_BACKEND asks for what
-            is not there.
+        ConfigError: the config is of a class that is not in NETWORKS, RVRT_BACKEND asks for what
+            is not there, or windows are to be fused where that cannot be done, or not rightly.
     """
-    return NETWORKS[kind_of(config)].cell(config, settled(execution or Execution()))
+    how = settled(execution or Execution())
+    if how.fused_windows:
+        require_agreement()
+    return NETWORKS[kind_of(config)].cell(config, how)

@@ -140,7 +140,9 @@ class SwinLayer(nn.Cell):
         dim, eps, native = config.embed_dim, config.layer_norm_eps, how.native
         self.kernels = how.kernels
         self.norm1 = RowNorm((dim,), epsilon=eps)
-        self.attn = WindowAttention(dim, window, heads, shifted, config.relative_position, native)
+        self.attn = WindowAttention(
+            dim, window, heads, shifted, config.relative_position, native, how.fused_windows
+        )
         self.norm2 = RowNorm((dim,), epsilon=eps)
         self.mlp = Mlp(dim, config.mlp_ratio, config.gelu, native)
         self.compiled_layer = _CompiledLayer(self.attn, eps, config.gelu)

@@ -16,6 +16,7 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 from mindspore.common.initializer import TruncatedNormal, initializer
 
+from rvrt.models import fused_attention
 from rvrt.models.linear import Linear, linear
 from rvrt.models.rows import Places, Reals, Table, as_constant, gather_rows
 
@@ -167,9 +168,10 @@ class WindowAttention(nn.Cell):
         shifted: bool,
         relative_position: bool,
         native: bool = False,
+        fused: bool = False,
     ) -> None:
         super().__init__()
-        self.native = native
+        self.native, self.fused = native, fused
         self.dim, self.window, self.heads, self.shifted = dim, window, heads, shifted
         self.scale = (dim // heads) ** -0.5
         self.relative_position = relative_position
@@ -190,12 +192,30 @@ class WindowAttention(nn.Cell):
         if is_padded(shape_BTHW[1:], self.window):
             qkv = ops.cat((qkv, padding.reshape(1, -1)), 0)
         heads_RD = qkv.reshape(-1, self.dim // self.heads)
+        if self.fused:
+            heads_RD = fused_attention.pad_channels(heads_RD)
         q, k, v = (gather_rows(heads_RD, _split(*key, part)) for part in (0, 1, 2))
-        score = self._scores(q, k, shape_BTHW)
-        weight = ops.cast(ops.softmax(score, -1), qkv.dtype)
-        out = self.mix(weight, v)
-        rows = gather_rows(out.reshape(-1, self.dim // self.heads), _merge(*key))
+        out = self._fused(q, k, v, shape_BTHW) if self.fused else self._plain(q, k, v, shape_BTHW)
+        rows = gather_rows(out.reshape(-1, heads_RD.shape[1]), _merge(*key))
+        if self.fused:
+            rows = rows[:, :, : self.dim // self.heads]
         return self.proj(rows.reshape(-1, self.dim))
+
+    def _plain(self, q: Tensor, k: Tensor, v: Tensor, shape_BTHW: VideoShape) -> Tensor:
+        weight = ops.softmax(self._scores(q, k, shape_BTHW), -1)
+        return self.mix(ops.cast(weight, v.dtype), v)
+
+    def _fused(self, q: Tensor, k: Tensor, v: Tensor, shape_BTHW: VideoShape) -> Tensor:
+        n = q.shape[1]
+        q, k, v = (x.reshape(-1, self.heads, n, x.shape[2]) for x in (q, k, v))
+        bias = None
+        if self.relative_position or self.shifted:
+            bias = self._biases(shape_BTHW[1:])
+            if bias.shape[0] > 1:
+                kinds = _kinds(shape_BTHW, self.window, self.shifted, self.heads)
+                bias = gather_rows(bias.reshape(-1, n * n), kinds)
+            bias = ops.cast(bias, q.dtype).reshape(-1, self.heads, n, n)
+        return fused_attention.attend(q, k, v, bias)
 
     def _project(self, x_RC: Tensor) -> tuple[Tensor, Tensor]:
         """q, k, v of rows, side by side: (R, 3*C), and of a row of zeros: (3*C,).

@@ -150,14 +150,30 @@ def execution(target: str, *, dtype: str = "float32", training: bool = False) ->
     A CPU runs operator by operator, as compiling costs seconds for each new input shape, and in
     float32 by the compiled part where it was built (`rvrt.models.kernels.backends`). For a
     card the host is what takes time: the whole network is one graph, of the card's own operators.
-    Training computes every part again in the backward pass.
+    Training computes every part again in the backward pass. Windows are fused where
+    `settings.windows` says so and it can be done; elsewhere a warning says that they are not.
     """
     _check_target(target)
+    fused = settings.windows() == "fused"
+    if fused and (target != "Ascend" or dtype != "float16" or training):
+        what = "training" if training else dtype
+        warnings.warn(
+            f"windows are fused on Ascend, in float16, without gradients; for {what} on {target} "
+            "they go the plain way",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        fused = False
     recompute = ("all",) if training else ()
     if target == "CPU":
         return Execution(recompute=recompute, dtype=dtype, kernels=dtype == "float32")
     return Execution(
-        recompute=recompute, dtype=dtype, whole_graph=True, native=True, chunk_mb=_CARD_CHUNK_MB
+        recompute=recompute,
+        dtype=dtype,
+        whole_graph=True,
+        native=True,
+        chunk_mb=_CARD_CHUNK_MB,
+        fused_windows=fused,
     )
 
 

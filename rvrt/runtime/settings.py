@@ -1,7 +1,7 @@
 """How graphs and products are computed on a card, as this process and those that it starts have it.
 
 Environment variables, so that processes that MindSpore or a trial starts have them too; the options
-`--jit` and `--products` of the commands set them.
+`--jit`, `--products` and `--windows` of the commands set them.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ JIT = "RVRT_JIT"
 JIT_LEVELS = ("O0", "O1")
 PRODUCTS = "RVRT_PRODUCTS"
 KINDS_OF_PRODUCTS = ("float32", "short")
+
+WINDOWS = "RVRT_WINDOWS"
+KINDS_OF_WINDOWS = ("plain", "fused")
 
 
 def jit_level() -> str:
@@ -34,6 +37,15 @@ def products() -> str:
         ConfigError: RVRT_PRODUCTS has another value.
     """
     return _chosen(PRODUCTS, KINDS_OF_PRODUCTS)
+
+
+def windows() -> str:
+    """How a card attends in windows: "plain", or "fused", by one operator of Ascend's.
+
+    Raises:
+        ConfigError: RVRT_WINDOWS has another value.
+    """
+    return _chosen(WINDOWS, KINDS_OF_WINDOWS)
 
 
 def _chosen(variable: str, allowed: tuple[str, ...]) -> str:

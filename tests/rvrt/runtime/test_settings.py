@@ -21,13 +21,14 @@ COMMANDS |= {"train": train.main}
 @pytest.fixture
 def variables(monkeypatch):
     """Empty, and as they were afterwards."""
-    for name in (settings.JIT, settings.PRODUCTS):
+    for name in (settings.JIT, settings.PRODUCTS, settings.WINDOWS):
         monkeypatch.setenv(name, "")
     return monkeypatch
 
 
 def test_defaults(variables):
     assert (settings.jit_level(), settings.products()) == ("O0", "float32")
+    assert settings.windows() == "plain"
 
 
 @pytest.mark.parametrize(
@@ -44,7 +45,7 @@ def test_a_wrong_variable_is_told_before_a_device_is_taken(variables, name, valu
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-@pytest.mark.parametrize("option", ["--jit", "--products"])
+@pytest.mark.parametrize("option", ["--jit", "--products", "--windows"])
 def test_a_wrong_option_is_told(variables, name, option):
     done = CliRunner().invoke(COMMANDS[name], [option, "O2"])
     assert done.exit_code == 2
@@ -57,6 +58,26 @@ def test_an_option_reaches_the_processes_that_are_started(variables, tmp_path):
     assert CliRunner().invoke(restore.main, absent).exit_code == 1
     assert (settings.jit_level(), settings.products()) == ("O1", "short")
     assert os.environ["RVRT_JIT"] == "O1"
+
+
+def test_windows_are_fused_where_it_can_be_done(variables):
+    assert not device.execution("Ascend", dtype="float16").fused_windows
+    variables.setenv(settings.WINDOWS, "fused")
+    assert device.execution("Ascend", dtype="float16").fused_windows
+
+
+@pytest.mark.parametrize(
+    ("target", "how", "said"),
+    [
+        ("CPU", {"dtype": "float16"}, "for float16 on CPU they go the plain way"),
+        ("Ascend", {}, "for float32 on Ascend"),
+        ("Ascend", {"dtype": "float16", "training": True}, "for training on Ascend"),
+    ],
+)
+def test_windows_that_cannot_be_fused_are_warned_of(variables, target, how, said):
+    variables.setenv(settings.WINDOWS, "fused")
+    with pytest.warns(RuntimeWarning, match=said):
+        assert not device.execution(target, **how).fused_windows
 
 
 @pytest.mark.slow
