@@ -18,7 +18,7 @@ from rvrt.config.network import require
 
 _MOST_WINDOWS = 2048
 _MULTIPLE = 16
-_ALLOWED = 2e-3  # of numbers up to 1 from float16: two of its roundings, twice
+ALLOWED = 2e-3  # of numbers up to 1 from float16: two of its roundings, twice
 
 
 def pad_channels(x_RD: Tensor) -> Tensor:
@@ -54,9 +54,9 @@ def require_agreement() -> None:
     """Raise ConfigError where the device has no such operator, or it computes something else."""
     difference = largest_difference()
     require(
-        difference <= _ALLOWED,
+        difference <= ALLOWED,
         f"the fused attention of windows differs from the plain way by {difference:.2g}, "
-        f"{_ALLOWED:g} is allowed: use --windows plain",
+        f"{ALLOWED:g} is allowed: use --windows plain",
     )
 
 
