@@ -300,13 +300,15 @@ class Execution:
     recompute: parts that are computed again in the backward pass instead of being remembered, names
         of RECOMPUTABLE; ("all",) means all of them, () none.
     dtype: float32, or float16 with the sums of normalisation and softmax, flows, offsets, samples
-        and the sum with the upsampled input in float32.
+        and the sum with the upsampled input in float32; once the weights are held in float16 (see
+        `Skeleton.hold_weights`), normalisation and softmax of windows take and give float16.
     whole_graph: the caller compiles the network as one graph, in which no decision can depend on
         values; for small networks, as a CPU takes 3 to 5 times the memory so.
     chunk_mb: bound on one temporary tensor of the alignment, the convolutions and the upsampler.
     native: convolutions, samples and fused sums by operators of the target's own, as cards have
         them, and all clips at once where they do not depend on each other: few launches, more
-        memory. Otherwise by tables of rows and matrix products, which suit a CPU.
+        memory; no position goes through a product. Otherwise by tables of rows and matrix products,
+        positions among them, which suit a CPU and its whole float32.
     kernels: by this package's compiled part where it was built, gradients included where it has
         them: a CPU, float32, no graphs.
     fused_windows: attention in windows by Ascend's fused operator; native, float16, no gradients.

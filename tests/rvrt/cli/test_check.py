@@ -21,11 +21,13 @@ def report(folder):
     return json.loads((folder / "rvrt-check.json").read_text())
 
 
-def test_a_cpu_passes_and_both_files_say_so(tmp_path):
-    done = call("--quick", "--output", tmp_path / "out")
+def test_a_cpu_passes_and_both_files_say_so(tmp_path, monkeypatch):
+    monkeypatch.setenv("RVRT_JIT", "")  # which the option sets
+    done = call("--quick", "--jit", "O1", "--output", tmp_path / "out")
     assert done.exit_code == 0, done.output
     found = report(tmp_path / "out")
     assert found["facts"]["device"].startswith("CPU")
+    assert (found["facts"]["jit"], found["facts"]["products"]) == ("O1", "float32")
     names = [(line["what"], line["dtype"]) for line in found["lines"]]
     assert ("operator MatMul", "float16") in names
     assert ("rvrt-debug forward 1x4x3x36x40", "float32") in names

@@ -2,7 +2,9 @@
 
 import os
 import re
+import warnings
 
+import mindspore as ms
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -105,7 +107,38 @@ def test_a_card_with_them_is_not(name):
     assert device.products_warning(name) is None
 
 
-def test_who_takes_such_a_card_is_warned(variables):
-    variables.setattr(device, "device_name", lambda target: "Ascend910A")
+@pytest.fixture
+def made_up_card(variables):
+    """MindSpore on an Ascend card of a name, as far as selecting it goes: what it was told."""
+    told = {}
+
+    def card(name):
+        variables.setattr(device, "available_targets", lambda: ("CPU", "Ascend"))
+        variables.setattr(ms, "set_device", lambda target: told.update(target=target))
+        variables.setattr(ms.hal, "get_device_name", lambda number, target: name)
+        for setting in ("precision_mode", "conv_allow_hf32", "matmul_allow_hf32"):
+            variables.setattr(
+                ms.device_context.ascend.op_precision,
+                setting,
+                lambda value, setting=setting: told.update({setting: value}),
+            )
+        return told
+
+    return card
+
+
+@pytest.mark.parametrize(("products", "short"), [("", False), ("float32", False), ("short", True)])
+def test_an_ascend_card_is_told_how_to_multiply(variables, made_up_card, products, short):
+    variables.setenv(settings.PRODUCTS, products)
+    told = made_up_card("Ascend910B2")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert device.use("Ascend") == "Ascend"
+    expected = {"target": "Ascend", "precision_mode": "must_keep_origin_dtype"}
+    assert told == expected | {"conv_allow_hf32": short, "matmul_allow_hf32": short}
+
+
+def test_who_takes_a_card_without_float32_products_is_warned(made_up_card):
+    made_up_card("Ascend910A")
     with pytest.warns(RuntimeWarning, match="Ascend910A has no float32 products"):
-        device.use("CPU")
+        device.use("Ascend")
