@@ -17,7 +17,7 @@ from rvrt.config.network import Execution, RVRTConfig
 from rvrt.models.deform_attention import DeformableAttention
 from rvrt.models.grids import plan_step, sample, to_grid
 from rvrt.models.linear import Conv, PlanesConv
-from rvrt.models.rows import Reals, Shape, Table, as_constant, gather_rows
+from rvrt.models.rows import Move, Reals, Shape, Table, as_constant, as_tables
 
 _SLOTS = 2
 _HALVES = 2  # of the groups: the first for the keys, the second for the values
@@ -53,8 +53,8 @@ def plan_reach(h: int, w: int, taps: int, max_offset: float) -> Reals:
     return np.tile(plan_step(h, w) * 2 * max_offset, taps).astype(np.float32)
 
 
-_read_frames = as_constant(plan_read_frames)
-_offset_order = as_constant(plan_offset_order)
+_read_frames, _read_frames_back = as_tables(plan_read_frames)
+_offset_order, _offset_order_back = as_tables(plan_offset_order)
 _first = as_constant(plan_first)
 _reach = as_constant(plan_reach)
 
@@ -66,6 +66,7 @@ class GridDeformableAttention(DeformableAttention):
         super().__init__(config, execution)
         self.per_half = self.groups // _HALVES
         self.scale = (self.inner // self.heads) ** -0.5
+        self.move = Move()
         self.offsets_of = ops.Conv2D(_SLOTS * self.groups * self.taps * 2, 1)
 
     def _between(self, dim: int, how: Execution) -> nn.Cell:
@@ -124,15 +125,17 @@ class GridDeformableAttention(DeformableAttention):
     def _last(self, hidden_FDHW: Tensor) -> Tensor:
         """The last offset convolution, its outputs in the order of `plan_offset_order`."""
         last: Conv = self.conv_offset[len(self.conv_offset) - 1]
-        order = _offset_order(self.groups, self.taps)
-        weight = gather_rows(last.weight.reshape(last.weight.shape[0], -1, 1, 1), order)
-        bias = gather_rows(last.bias, order).reshape(1, -1, 1, 1)
+        key = (self.groups, self.taps)
+        order, back = _offset_order(*key), _offset_order_back(last.outputs, *key)
+        weight = self.move(last.weight.reshape(last.outputs, -1, 1, 1), order, back)
+        bias = self.move(last.bias, order, back).reshape(1, -1, 1, 1)
         return self.offsets_of(hidden_FDHW, weight) + bias
 
     def _read(self, x_PC: Tensor, frames: int, channels: int, h: int, w: int) -> Tensor:
         """The frames that the targets read, `channels` at a time: (T*n, channels, H, W)."""
         x = _to_planes(x_PC, frames).reshape(frames, -1)
-        return gather_rows(x, _read_frames(frames)).reshape(-1, channels, h, w)
+        table, back = _read_frames(frames), _read_frames_back(frames, frames)
+        return self.move(x, table, back).reshape(-1, channels, h, w)
 
     def _attended(self, q: Tensor, k: Tensor, v: Tensor, grid: Tensor, shape_BHW: Shape) -> Tensor:
         """Mixture of the values' samples by one softmax over slots and taps: (F, C', R)."""

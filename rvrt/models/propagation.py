@@ -9,7 +9,7 @@ import numpy as np
 from mindspore import Tensor, ops
 
 from rvrt.models.flow_warp import warp
-from rvrt.models.rows import Shape, Table, as_constant, flip_clips, gather_rows
+from rvrt.models.rows import Move, Shape, Table, as_tables, flip_clips
 
 Clips = list[Tensor]
 # Where the frames of a clip lie in the clip before: maps (R, 2) of (dx, dy) in pixels to the same
@@ -81,7 +81,8 @@ def plan_flow_steps(batch: int, frames: int, backward: bool, lag: int) -> Table:
     return (np.arange(batch) * (frames - 1) + t[:, None]).reshape(-1).astype(np.int32)
 
 
-_flow_steps = as_constant(plan_flow_steps)
+_flow_steps, _flow_steps_back = as_tables(plan_flow_steps)
+_take = Move()
 
 
 def compose_flows(
@@ -100,9 +101,10 @@ def compose_flows(
     steps = frames // 2 - 1
     if steps == 0:
         return []
-    maps = flow_R2.reshape(batch * (frames - 1), -1)
+    count, key = batch * (frames - 1), (batch, frames, backward)
+    maps = flow_R2.reshape(count, -1)
     n01, n12, n23 = (
-        gather_rows(maps, _flow_steps(batch, frames, backward, lag)).reshape(-1, 2)
+        _take(maps, _flow_steps(*key, lag), _flow_steps_back(count, *key, lag)).reshape(-1, 2)
         for lag in range(3)
     )
     size = (steps * batch, h, w)

@@ -21,7 +21,7 @@ from functools import lru_cache, wraps
 from typing import Any
 
 import numpy as np
-from mindspore import Tensor, ops
+from mindspore import Tensor, nn, ops
 from mindspore.ops import constexpr
 from numpy.typing import NDArray
 
@@ -63,6 +63,75 @@ def with_zero_row(x_RC: Tensor) -> Tensor:
     return ops.cat((x_RC, ops.zeros((1, x_RC.shape[1]), x_RC.dtype)), 0)
 
 
+def plan_back(table: Table, rows: int) -> Table:
+    """Which places of a table, counted flat, take each of the first `rows` rows.
+
+    Returns:
+        (rows,) int32, or (rows, most) where one is taken more than once; table.size, which is the
+        zero row behind the places, where there are fewer.
+    """
+    flat = table.reshape(-1)
+    places = np.argsort(flat, kind="stable")
+    taken = flat[places]
+    places, taken = places[taken < rows], taken[taken < rows]
+    times = np.bincount(taken, minlength=rows)
+    back = np.full((rows, max(1, times.max())), table.size, np.int32)
+    back[taken, np.arange(len(taken)) - (np.cumsum(times) - times)[taken]] = places
+    return back[:, 0] if back.shape[1] == 1 else back
+
+
+def as_tables(plan: Callable[..., Table]) -> tuple[Callable[..., Tensor], Callable[..., Tensor]]:
+    """The table of a plan, and the one back for a `Move`, called with the number of rows first."""
+
+    def back(rows: int, *key: Any) -> Table:
+        return plan_back(plan(*key), rows)
+
+    return as_constant(plan), as_constant(back)
+
+
+def move_back(grad: Tensor, back: Tensor, padded: bool = False) -> Tensor:
+    """The sum of the places that took each row: (places, C) to (rows, C); any number of axes C.
+
+    `padded` says that there may be places that took none of the rows.
+    """
+    if padded or back.size != grad.shape[0]:
+        grad = ops.cat((grad, ops.zeros((1, *grad.shape[1:]), grad.dtype)), 0)
+    out = ops.gather(grad, back, 0)
+    return out if back.ndim == 1 else out.sum(1)
+
+
+class Move(nn.Cell):
+    """A gather of rows whose gradient is a gather as well, by the table back.
+
+    MindSpore adds the gradient of any gather up where its rows came from, place by place: slow on
+    cards, and in an order of its own. Where the table is a constant, who took a row is known. A
+    part that is computed again needs a Move of its own, as what it computes is told by its cells.
+    """
+
+    padded = False
+
+    def construct(self, x_RC: Tensor, table: Tensor, back: Tensor) -> Tensor:
+        """As `gather_rows`; the tables are those of `as_tables`, C any number of axes."""
+        return gather_rows(x_RC, table)
+
+    def bprop(
+        self, x_RC: Tensor, table: Tensor, back: Tensor, out: Tensor, dout: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Gradient of the rows; the tables have none."""
+        grad = move_back(dout.reshape(table.size, *x_RC.shape[1:]), back, self.padded)
+        return grad, ops.zeros_like(table), ops.zeros_like(back)
+
+
+class PaddedMove(Move):
+    """The same of rows and a row of zeros behind them, which has no gradient."""
+
+    padded = True
+
+    def construct(self, x_RC: Tensor, table: Tensor, back: Tensor) -> Tensor:
+        """As `gather_rows` of `with_zero_row`."""
+        return gather_rows(with_zero_row(x_RC), table)
+
+
 def plan_neighbours(n: int, h: int, w: int, kernel: tuple[int, int]) -> Table:
     """Rows of the kernel's taps around each pixel, row-major: (N*H*W, K) int32.
 
@@ -86,11 +155,12 @@ def plan_flip(clips: int) -> Table:
     return np.arange(2 * clips).reshape(clips, 2)[:, ::-1].reshape(-1).astype(np.int32)
 
 
-_flip = as_constant(plan_flip)
+_flip, _flip_back = as_tables(plan_flip)
+_swap = Move()
 
 
 def flip_clips(x_RC: Tensor, clips: int) -> Tensor:
     """Swap the two frames of each of `clips` clips."""
     rows, channels = x_RC.shape
     frames = x_RC.reshape(2 * clips, rows // (2 * clips) * channels)
-    return gather_rows(frames, _flip(clips)).reshape(rows, channels)
+    return _swap(frames, _flip(clips), _flip_back(2 * clips, clips)).reshape(rows, channels)

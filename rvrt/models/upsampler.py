@@ -7,12 +7,12 @@ from __future__ import annotations
 from collections import OrderedDict
 
 import numpy as np
-from mindspore import Tensor, nn, ops
+from mindspore import Tensor, nn
 
 from rvrt.config.network import Execution
 from rvrt.models.kernels import calls, tensors
 from rvrt.models.linear import Conv
-from rvrt.models.rows import Shape, Table, as_constant, gather_rows
+from rvrt.models.rows import Move, Shape, Table, as_tables
 
 
 def plan_shuffle_channels(channels: int) -> Table:
@@ -27,8 +27,8 @@ def plan_shuffle_rows(n: int, h: int, w: int) -> Table:
     return order.transpose(0, 1, 3, 2).reshape(-1).astype(np.int32)
 
 
-_shuffle_channels = as_constant(plan_shuffle_channels)
-_shuffle_rows = as_constant(plan_shuffle_rows)
+_channels, _channels_back = as_tables(plan_shuffle_channels)
+_half_rows, _half_rows_back = as_tables(plan_shuffle_rows)
 
 
 class ShuffleConv(Conv):
@@ -40,16 +40,18 @@ class ShuffleConv(Conv):
     def __init__(self, dim: int, how: Execution) -> None:
         super().__init__(dim, 4 * dim, 3, slope=0.1, how=how)
         self.dim = dim
+        self.move = Move()
 
     def construct(self, x_RC: Tensor, shape_NHW: Shape) -> Tensor:
         """(N*H*W, C) -> (N*2H*2W, C)."""
         if self.kernels and tensors.wanted():
             return tensors.tensor(self._by_kernels(tensors.array(x_RC), shape_NHW))
-        order = _shuffle_channels(self.dim)
-        weight = gather_rows(self.weight.reshape(self.outputs, -1), order)
-        out = self.convolve(x_RC, weight, ops.gather(self.bias, order, 0), shape_NHW)
+        order, back = _channels(self.dim), _channels_back(self.outputs, self.dim)
+        weight = self.move(self.weight.reshape(self.outputs, -1), order, back)
+        out = self.convolve(x_RC, weight, self.move(self.bias, order, back), shape_NHW)
         halves = out.reshape(-1, 2 * self.dim)
-        return gather_rows(halves, _shuffle_rows(*shape_NHW)).reshape(-1, self.dim)
+        back = _half_rows_back(halves.shape[0], *shape_NHW)
+        return self.move(halves, _half_rows(*shape_NHW), back).reshape(-1, self.dim)
 
     def _by_kernels(self, x_RC: calls.Array, shape_NHW: Shape) -> calls.Array:
         order = plan_shuffle_channels(self.dim)

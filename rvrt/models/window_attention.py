@@ -18,7 +18,17 @@ from mindspore.common.initializer import TruncatedNormal, initializer
 
 from rvrt.models import fused_attention
 from rvrt.models.linear import Linear, linear
-from rvrt.models.rows import Places, Reals, Table, as_constant, gather_rows
+from rvrt.models.rows import (
+    Move,
+    Places,
+    Reals,
+    Table,
+    as_constant,
+    as_tables,
+    gather_rows,
+    move_back,
+    plan_back,
+)
 
 Window = tuple[int, int, int]
 VideoShape = tuple[int, int, int, int]
@@ -88,10 +98,13 @@ def plan_position_index(window: Window) -> Places:
 
 
 def _batched_tokens(shape_BTHW: VideoShape, window: Window, shifted: bool) -> Places:
+    """The row at each place of each window (B*S, N); each padded place has one from R on."""
     batch, size = shape_BTHW[0], shape_BTHW[1:]
     tokens = plan_windows(size, window, shifted).tokens_SN
     base = np.arange(batch)[:, None, None] * np.prod(size)
-    return np.where(tokens < 0, batch * np.prod(size), tokens + base).reshape(-1, tokens.shape[1])
+    rows: Places = np.where(tokens < 0, -1, tokens + base).reshape(-1, tokens.shape[1])
+    rows[rows < 0] = np.prod(shape_BTHW) + np.arange((rows < 0).sum())
+    return rows
 
 
 def plan_split(
@@ -99,11 +112,17 @@ def plan_split(
 ) -> Table:
     """From rows of (q, k, v) x heads to windows: (B*S*h, N) int32 for part 0, 1 or 2.
 
-    Padding points to row R, which holds what a zero token projects to.
+    Padding points to rows from R on, one each, which hold what a zero token projects to.
     """
     tokens = _batched_tokens(shape_BTHW, window, shifted)[:, None, :]
     rows = (tokens * 3 + part) * heads + np.arange(heads)[:, None]
     return rows.reshape(-1, tokens.shape[2]).astype(np.int32)
+
+
+def plan_split_back(shape_BTHW: VideoShape, window: Window, shifted: bool, heads: int) -> Table:
+    """From windows of q, of k and of v, one after another, to the rows that `plan_split` parts."""
+    parts = [plan_split(shape_BTHW, window, shifted, heads, part) for part in range(3)]
+    return plan_back(np.stack(parts), 3 * parts[0].size)
 
 
 def plan_merge(shape_BTHW: VideoShape, window: Window, shifted: bool, heads: int) -> Table:
@@ -111,9 +130,9 @@ def plan_merge(shape_BTHW: VideoShape, window: Window, shifted: bool, heads: int
     tokens = _batched_tokens(shape_BTHW, window, shifted)
     windows, n = tokens.shape
     place = np.arange(windows)[:, None] * heads * n + np.arange(n)
-    rows = np.empty(int(np.prod(shape_BTHW)) + 1, int)
+    rows = np.empty(tokens.size, int)
     rows[tokens] = place
-    table: Places = rows[:-1, None] + np.arange(heads) * n
+    table: Places = rows[: np.prod(shape_BTHW), None] + np.arange(heads) * n
     return table.astype(np.int32)
 
 
@@ -150,11 +169,56 @@ def plan_query_scale(dim: int, scale: float) -> Reals:
 
 
 _query_scale = as_constant(plan_query_scale)
-_split = as_constant(plan_split)
-_merge = as_constant(plan_merge)
+_split, _split_back = as_constant(plan_split), as_constant(plan_split_back)
+_merge, _merge_back = as_tables(plan_merge)
 _kinds = as_constant(plan_kinds)
 _masks = as_constant(plan_masks)
-_bias_index = as_constant(plan_bias_index)
+_bias_index, _bias_index_back = as_tables(plan_bias_index)
+
+
+class _Split(nn.Cell):
+    """q, k and v by windows, three gathers with one gather for their gradient."""
+
+    def construct(
+        self, x_RD: Tensor, q: Tensor, k: Tensor, v: Tensor, back: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The tables are those of `plan_split` and `plan_split_back`."""
+        return gather_rows(x_RD, q), gather_rows(x_RD, k), gather_rows(x_RD, v)
+
+    def bprop(
+        self,
+        x_RD: Tensor,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        back: Tensor,
+        out: tuple[Tensor, ...],
+        dout: tuple[Tensor, ...],
+    ) -> tuple[Tensor, ...]:
+        """Gradient of the rows; the tables have none."""
+        grads = ops.cat(dout, 0).reshape(x_RD.shape)
+        none = (ops.zeros_like(q), ops.zeros_like(k), ops.zeros_like(v), ops.zeros_like(back))
+        return (move_back(grads, back), *none)
+
+
+class _SpreadBiases(nn.Cell):
+    """Position bias and mask of each window.
+
+    The gradient of the bias is the sum over windows, whatever their masks.
+    """
+
+    def construct(self, bias_hE: Tensor, masks_M1E: Tensor, kinds: Tensor) -> Tensor:
+        """A bias for E=N*N pairs, masks and kinds as planned: (B*S*h, E)."""
+        return gather_rows(
+            (bias_hE.expand_dims(0) + masks_M1E).reshape(-1, bias_hE.shape[1]), kinds
+        )
+
+    def bprop(
+        self, bias_hE: Tensor, masks_M1E: Tensor, kinds: Tensor, out: Tensor, dout: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Gradient of the bias; masks and kinds have none."""
+        bias = dout.reshape(-1, bias_hE.size).sum(0).reshape(bias_hE.shape)
+        return bias, ops.zeros_like(masks_M1E), ops.zeros_like(kinds)
 
 
 class WindowAttention(nn.Cell):
@@ -180,6 +244,8 @@ class WindowAttention(nn.Cell):
             self.relative_position_bias_table = Parameter(
                 initializer(TruncatedNormal(0.02), (entries, heads))
             )
+        self.split, self.merge, self.look_up = _Split(), Move(), Move()
+        self.spread = _SpreadBiases()
         self.qkv_self = Linear(dim, 3 * dim)
         self.proj = Linear(dim, dim)
         self.scores = ops.BatchMatMul(transpose_b=True)
@@ -190,13 +256,16 @@ class WindowAttention(nn.Cell):
         key = (shape_BTHW, self.window, self.shifted, self.heads)
         qkv, padding = self._project(x_RC)
         if is_padded(shape_BTHW[1:], self.window):
-            qkv = ops.cat((qkv, padding.reshape(1, -1)), 0)
+            rows = _split(*key, 0).size // self.heads - x_RC.shape[0]
+            qkv = ops.cat((qkv, ops.broadcast_to(padding, (rows, 3 * self.dim))), 0)
         heads_RD = qkv.reshape(-1, self.dim // self.heads)
         if self.fused:
             heads_RD = fused_attention.pad_channels(heads_RD)
-        q, k, v = (gather_rows(heads_RD, _split(*key, part)) for part in (0, 1, 2))
+        tables = (_split(*key, 0), _split(*key, 1), _split(*key, 2))
+        q, k, v = self.split(heads_RD, *tables, _split_back(*key))
         out = self._fused(q, k, v, shape_BTHW) if self.fused else self._plain(q, k, v, shape_BTHW)
-        rows = gather_rows(out.reshape(-1, heads_RD.shape[1]), _merge(*key))
+        out = out.reshape(-1, heads_RD.shape[1])
+        rows = self.merge(out, _merge(*key), _merge_back(out.shape[0], *key))
         if self.fused:
             rows = rows[:, :, : self.dim // self.heads]
         return self.proj(rows.reshape(-1, self.dim))
@@ -209,11 +278,11 @@ class WindowAttention(nn.Cell):
         n = q.shape[1]
         q, k, v = (x.reshape(-1, self.heads, n, x.shape[2]) for x in (q, k, v))
         bias = None
-        if self.relative_position or self.shifted:
-            bias = self._biases(shape_BTHW[1:])
-            if bias.shape[0] > 1:
-                kinds = _kinds(shape_BTHW, self.window, self.shifted, self.heads)
-                bias = gather_rows(bias.reshape(-1, n * n), kinds)
+        if _masks(shape_BTHW[1:], self.window, self.shifted).shape[0] > 1:
+            bias = self._biases(shape_BTHW)
+        elif self.relative_position:  # a single mask is all zeros
+            bias = self._positions(shape_BTHW[1:])
+        if bias is not None:
             bias = ops.cast(bias, q.dtype).reshape(-1, self.heads, n, n)
         return fused_attention.attend(q, k, v, bias)
 
@@ -236,15 +305,20 @@ class WindowAttention(nn.Cell):
         score = ops.cast(self.scores(scaled, k), self.qkv_self.weight.dtype)
         if not (self.relative_position or self.shifted):
             return score
-        n = q.shape[1]
-        kinds = _kinds(shape_BTHW, self.window, self.shifted, self.heads)
-        bias = gather_rows(self._biases(shape_BTHW[1:]).reshape(-1, n, n), kinds)
-        return score + bias
+        return score + self._biases(shape_BTHW).reshape(score.shape)
 
-    def _biases(self, size: Window) -> Tensor:
-        """Position bias and mask by kind of window: (M, h, N*N)."""
-        masks = ops.cast(_masks(size, self.window, self.shifted), self.qkv_self.weight.dtype)
+    def _biases(self, shape_BTHW: VideoShape) -> Tensor:
+        """Position bias and mask of every window: (B*S*h, N*N), as the weights."""
+        kinds = _kinds(shape_BTHW, self.window, self.shifted, self.heads)
+        masks = _masks(shape_BTHW[1:], self.window, self.shifted)
+        masks = ops.cast(masks, self.qkv_self.weight.dtype)
         if not self.relative_position:
-            return ops.tile(masks, (1, self.heads, 1))
-        bias = gather_rows(self.relative_position_bias_table, _bias_index(self.window, size))
-        return ops.transpose(bias, (1, 0)).expand_dims(0) + masks
+            masks = ops.tile(masks, (1, self.heads, 1))
+            return gather_rows(masks.reshape(-1, masks.shape[2]), kinds)
+        return self.spread(self._positions(shape_BTHW[1:]), masks, kinds)
+
+    def _positions(self, size: Window) -> Tensor:
+        """Position bias of all pairs: (h, N*N)."""
+        table, key = self.relative_position_bias_table, (self.window, size)
+        back = _bias_index_back(table.shape[0], *key)
+        return ops.transpose(self.look_up(table, _bias_index(*key), back), (1, 0))

@@ -57,9 +57,9 @@ def test_a_step_waits_for_next_to_nothing(pretend_gpu):
     """Gradients, norm, clipping, Adam and the average of the weights; everything recomputed."""
     found = measured(pretend_gpu, "rvrt-light-debug", "step", "1x4x3x16x16")
     assert found["waits"] <= 10
-    assert found["uploads"] <= 120
+    assert found["uploads"] <= 180
     assert found["launches"] <= 7300
-    assert found["scatters"] <= 180
+    assert found["scatters"] == 0
 
 
 def test_check_runs_every_line(pretend_gpu, tmp_path):

@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from mindspore import Tensor, grad, ops
 
 from rvrt.config.network import Execution
@@ -66,6 +68,30 @@ def test_flip_swaps_the_frames_of_each_clip():
     x = RNG.standard_normal((2, 2, 3, 4, 5)).astype(np.float32)
     out = from_rows(rows.flip_clips(to_rows(x), 2), (2, 2, 4, 5))
     assert np.array_equal(out, x[:, ::-1])
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    st.lists(st.integers(0, 6), min_size=6, max_size=6), st.sampled_from([(6,), (2, 3)]), st.data()
+)
+def test_a_moves_gradient_is_the_gathers(taken, shape, data):
+    """Rows taken once, several times or not at all; row 6 is one of zeros where there is one."""
+    padded = data.draw(st.booleans())
+    table = np.minimum(taken, 6 if padded else 5).reshape(shape).astype(np.int32)
+    place, back = rows.as_tables(lambda: table)
+    cell = rows.PaddedMove() if padded else rows.Move()
+    x = Tensor(RNG.standard_normal((6, 2)).astype(np.float32))
+    factors = Tensor(RNG.standard_normal((*shape, 2)).astype(np.float32))
+
+    def plain(x):
+        return rows.gather_rows(rows.with_zero_row(x) if padded else x, place())
+
+    def found(x):
+        return cell(x, place(), back(6))
+
+    assert np.array_equal(found(x).asnumpy(), plain(x).asnumpy())
+    one, other = (grad(lambda x, f=f: (f(x) * factors).sum())(x).asnumpy() for f in (found, plain))
+    assert np.abs(one - other).max() < 2e-6
 
 
 def test_leaky_relu():
