@@ -97,6 +97,36 @@ def test_same_gradients(name):
             assert np.abs(rows.asnumpy() - other.asnumpy()).max() < 1e-5 * norm, name
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["rvrt", "light"])
+def test_gradients_of_one_graph_are_the_same(name):
+    """Compiled whole with everything recomputed, as a card trains."""
+    config, shape = SHAPES[name]
+    x = frames((shape[0], 4, *shape[2:]))
+    _, one = both(config)
+    other = build_network(config, device.execution("GPU", training=True))
+    ms.load_param_into_net(other, one.parameters_dict())
+    device.allow_deep_graphs()
+
+    def gradients_of(network):
+        def loss(x):
+            return ops.square(network(x)).mean()
+
+        return ms.grad(loss, None, network.trainable_params())
+
+    by_graph, weights = gradients_of(other), other.trainable_params()
+
+    @ms.jit
+    def graph(x):
+        return by_graph(x)
+
+    gradients = [gradients_of(one)(x), graph(x)]
+    norm = np.sqrt(sum((g.asnumpy() ** 2).sum() for g in gradients[0]))
+    for parameter, plain, whole in zip(weights, *gradients, strict=True):
+        difference = np.abs(plain.asnumpy() - whole.asnumpy()).max()
+        assert difference < 5e-6 * norm, parameter.name
+
+
 def test_half_precision_stays_near():
     config, shape = SHAPES["odd light"]  # a CPU's convolutions in float16 are slow
     _, native = both(config)
