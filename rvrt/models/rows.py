@@ -132,6 +132,31 @@ class PaddedMove(Move):
         return gather_rows(with_zero_row(x_RC), table)
 
 
+class MoveThree(nn.Cell):
+    """Three gathers that together take every row once, with one gather for their gradient."""
+
+    def construct(
+        self, x_RC: Tensor, first: Tensor, second: Tensor, third: Tensor, back: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """`back` is that of the three tables, one after another."""
+        return gather_rows(x_RC, first), gather_rows(x_RC, second), gather_rows(x_RC, third)
+
+    def bprop(
+        self,
+        x_RC: Tensor,
+        first: Tensor,
+        second: Tensor,
+        third: Tensor,
+        back: Tensor,
+        out: tuple[Tensor, ...],
+        dout: tuple[Tensor, ...],
+    ) -> tuple[Tensor, ...]:
+        """Gradient of the rows; the tables have none."""
+        grad = move_back(ops.cat(dout, 0).reshape(x_RC.shape), back)
+        none = (ops.zeros_like(first), ops.zeros_like(second), ops.zeros_like(third))
+        return (grad, *none, ops.zeros_like(back))
+
+
 def plan_neighbours(n: int, h: int, w: int, kernel: tuple[int, int]) -> Table:
     """Rows of the kernel's taps around each pixel, row-major: (N*H*W, K) int32.
 

@@ -106,7 +106,7 @@ class _CompiledLayer(nn.Cell):
             tensors.array(x_RC), batch, windows, weights, tensors.array(dout)
         )
         if positions is not None:
-            index = plan_bias_index(self.window, self._size(inputs))
+            index = plan_bias_index(self.window, self._size(inputs)).reshape(-1)
             entries = inputs[12].shape[0]
             sums = [np.bincount(index, grad.reshape(-1), entries) for grad in positions]
             grads.append(np.stack(sums, 1).astype(np.float32))
@@ -123,9 +123,8 @@ class _CompiledLayer(nn.Cell):
         arrays = tuple(tensors.array(a) for a in given[:12])
         positions = None
         if len(given) > 16:
-            n = windows.tokens_SN.shape[1]
             entries = tensors.array(given[12]).T[:, plan_bias_index(self.window, size)]
-            positions = np.ascontiguousarray(entries.reshape(-1, n, n))
+            positions = np.ascontiguousarray(entries)
         weights = calls.LayerWeights(arrays, positions, self.heads, self.epsilon, self.gelu)
         return given[-4], windows, weights
 

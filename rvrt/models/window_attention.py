@@ -20,13 +20,13 @@ from rvrt.models import fused_attention
 from rvrt.models.linear import Linear, linear
 from rvrt.models.rows import (
     Move,
+    MoveThree,
     Places,
     Reals,
     Table,
     as_constant,
     as_tables,
     gather_rows,
-    move_back,
     plan_back,
 )
 
@@ -144,18 +144,17 @@ def plan_kinds(shape_BTHW: VideoShape, window: Window, shifted: bool, heads: int
 
 
 def plan_masks(size: Window, window: Window, shifted: bool) -> Reals:
-    """Masks of the kinds of window: (M, 1, N*N) float32."""
-    masks = plan_windows(size, window, shifted).masks_MNN
-    return masks.reshape(len(masks), 1, -1)
+    """Masks of the kinds of window: (M, 1, N, N) float32."""
+    return plan_windows(size, window, shifted).masks_MNN[:, None]
 
 
 def plan_bias_index(window: Window, size: Window) -> Table:
-    """Bias table entries, flat, for the window that fits a map: the first N rows and columns.
+    """Bias table entries for the window that fits a map, (N, N): the first N rows and columns.
 
     (As the authors have it: the index of the full window, cut, not that of the smaller window.)
     """
     n = int(np.prod(fit_window(size, window)))
-    return plan_position_index(window)[:n, :n].reshape(-1).astype(np.int32)
+    return plan_position_index(window)[:n, :n].astype(np.int32)
 
 
 def is_padded(size: Window, window: Window) -> bool:
@@ -176,49 +175,23 @@ _masks = as_constant(plan_masks)
 _bias_index, _bias_index_back = as_tables(plan_bias_index)
 
 
-class _Split(nn.Cell):
-    """q, k and v by windows, three gathers with one gather for their gradient."""
-
-    def construct(
-        self, x_RD: Tensor, q: Tensor, k: Tensor, v: Tensor, back: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """The tables are those of `plan_split` and `plan_split_back`."""
-        return gather_rows(x_RD, q), gather_rows(x_RD, k), gather_rows(x_RD, v)
-
-    def bprop(
-        self,
-        x_RD: Tensor,
-        q: Tensor,
-        k: Tensor,
-        v: Tensor,
-        back: Tensor,
-        out: tuple[Tensor, ...],
-        dout: tuple[Tensor, ...],
-    ) -> tuple[Tensor, ...]:
-        """Gradient of the rows; the tables have none."""
-        grads = ops.cat(dout, 0).reshape(x_RD.shape)
-        none = (ops.zeros_like(q), ops.zeros_like(k), ops.zeros_like(v), ops.zeros_like(back))
-        return (move_back(grads, back), *none)
-
-
 class _SpreadBiases(nn.Cell):
     """Position bias and mask of each window.
 
     The gradient of the bias is the sum over windows, whatever their masks.
     """
 
-    def construct(self, bias_hE: Tensor, masks_M1E: Tensor, kinds: Tensor) -> Tensor:
-        """A bias for E=N*N pairs, masks and kinds as planned: (B*S*h, E)."""
-        return gather_rows(
-            (bias_hE.expand_dims(0) + masks_M1E).reshape(-1, bias_hE.shape[1]), kinds
-        )
+    def construct(self, bias_hNN: Tensor, masks_M1NN: Tensor, kinds: Tensor) -> Tensor:
+        """Of a bias for each pair, masks and kinds as planned: (B*S*h, N, N)."""
+        biases = bias_hNN.expand_dims(0) + masks_M1NN
+        return gather_rows(biases.reshape(-1, *biases.shape[2:]), kinds)
 
     def bprop(
-        self, bias_hE: Tensor, masks_M1E: Tensor, kinds: Tensor, out: Tensor, dout: Tensor
+        self, bias_hNN: Tensor, masks_M1NN: Tensor, kinds: Tensor, out: Tensor, dout: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Gradient of the bias; masks and kinds have none."""
-        bias = dout.reshape(-1, bias_hE.size).sum(0).reshape(bias_hE.shape)
-        return bias, ops.zeros_like(masks_M1E), ops.zeros_like(kinds)
+        bias = dout.reshape(-1, *bias_hNN.shape).sum(0)
+        return bias, ops.zeros_like(masks_M1NN), ops.zeros_like(kinds)
 
 
 class WindowAttention(nn.Cell):
@@ -244,7 +217,7 @@ class WindowAttention(nn.Cell):
             self.relative_position_bias_table = Parameter(
                 initializer(TruncatedNormal(0.02), (entries, heads))
             )
-        self.split, self.merge, self.look_up = _Split(), Move(), Move()
+        self.split, self.merge, self.look_up = MoveThree(), Move(), Move()
         self.spread = _SpreadBiases()
         self.qkv_self = Linear(dim, 3 * dim)
         self.proj = Linear(dim, dim)
@@ -305,20 +278,20 @@ class WindowAttention(nn.Cell):
         score = ops.cast(self.scores(scaled, k), self.qkv_self.weight.dtype)
         if not (self.relative_position or self.shifted):
             return score
-        return score + self._biases(shape_BTHW).reshape(score.shape)
+        return score + self._biases(shape_BTHW)
 
     def _biases(self, shape_BTHW: VideoShape) -> Tensor:
-        """Position bias and mask of every window: (B*S*h, N*N), as the weights."""
+        """Position bias and mask of every window: (B*S*h, N, N), as the weights."""
         kinds = _kinds(shape_BTHW, self.window, self.shifted, self.heads)
         masks = _masks(shape_BTHW[1:], self.window, self.shifted)
         masks = ops.cast(masks, self.qkv_self.weight.dtype)
         if not self.relative_position:
-            masks = ops.tile(masks, (1, self.heads, 1))
-            return gather_rows(masks.reshape(-1, masks.shape[2]), kinds)
+            masks = ops.tile(masks, (1, self.heads, 1, 1))
+            return gather_rows(masks.reshape(-1, *masks.shape[2:]), kinds)
         return self.spread(self._positions(shape_BTHW[1:]), masks, kinds)
 
     def _positions(self, size: Window) -> Tensor:
-        """Position bias of all pairs: (h, N*N)."""
+        """Position bias of all pairs: (h, N, N)."""
         table, key = self.relative_position_bias_table, (self.window, size)
         back = _bias_index_back(table.shape[0], *key)
-        return ops.transpose(self.look_up(table, _bias_index(*key), back), (1, 0))
+        return ops.transpose(self.look_up(table, _bias_index(*key), back), (2, 0, 1))
