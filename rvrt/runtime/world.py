@@ -7,9 +7,9 @@ import os
 import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from functools import lru_cache
 
-from mindspore import Parameter, Tensor, communication, ops
+from mindspore import Parameter, Tensor, communication, jit, nn, ops
 
 from rvrt.errors import WorldError
 from rvrt.runtime.device import reason
@@ -40,13 +40,10 @@ class World:
         """
         if self.size == 1:
             return tuple(tensors)
-        add = ops.AllReduce()
+        one = _averaging(self.size)
         out: list[Tensor] = []
         for buffer in buffers(tuple(tensors)):
-            flat = add(ops.cat(tuple(x.reshape(-1) for x in buffer), 0)) * (1 / self.size)
-            ends = list(accumulate(x.size for x in buffer))
-            parts = zip([0, *ends], ends, buffer, strict=False)
-            out += [flat[start:end].reshape(x.shape) for start, end, x in parts]
+            out += one(*buffer)
         return tuple(out)
 
     def broadcast(self, parameters: Iterable[Parameter]) -> None:
@@ -59,6 +56,28 @@ class World:
     def any(self, flag: bool) -> bool:
         """Whether `flag` holds on at least one rank. It also waits for all of them."""
         return flag if self.size == 1 else ops.AllReduce()(Tensor([float(flag)])).item() > 0
+
+
+class _Averaging(nn.Cell):
+    """The tensors of one buffer, joined, summed over all ranks and parted again, as one graph."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(auto_prefix=False)
+        self.add, self.share = ops.AllReduce(), 1 / size
+
+    @jit
+    def construct(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        """Float32 of any shapes."""
+        flat = self.add(ops.cat([x.reshape(-1) for x in tensors], 0)) * self.share
+        out: tuple[Tensor, ...] = ()
+        start = 0
+        for x in tensors:
+            out = (*out, flat[start : start + x.size].reshape(x.shape))
+            start += x.size
+        return out
+
+
+_averaging = lru_cache(_Averaging)
 
 
 def buffers(tensors: Sequence[Tensor]) -> list[list[Tensor]]:
