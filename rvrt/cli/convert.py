@@ -51,8 +51,10 @@ def main(
     is not needed, and nothing in SOURCE is run.
     """
     with message_for_errors():
+        from rvrt.runtime import device
         from rvrt.weights.convert import convert
 
+        device.use("CPU")  # MindSpore otherwise takes memory of a card that is there
         done = convert(source, target, form, model, origin, entry, degradation)
     config = done.record.config
     for note in done.notes:

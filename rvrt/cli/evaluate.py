@@ -253,7 +253,8 @@ def main(
         for warning in warnings(sequences.source, found, recipe):
             click.echo(f"Warning: {warning}", err=True)
         job = Job(output_dir, sequences, keys, group_of, settings, facts, shard)
-        results = evaluate(job, make_restorer(choices, network))
+        restorer = make_restorer(choices, network)
+        results = evaluate(job, restorer)
         if results is None:
             click.echo(
                 f"{output_dir}: part {shard[0]} of {shard[1]} is done, {unmeasured(job)} sequences "
@@ -263,6 +264,8 @@ def main(
         report = write_report(output_dir)
     for line in results_table(results):
         click.echo(line)
+    if restorer and restorer.told:
+        click.echo(restorer.told)
     if results.nan_frames:
         click.echo(
             f"{results.nan_frames} of {results.frames} restored frames hold NaN or infinity; "

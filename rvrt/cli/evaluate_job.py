@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -144,6 +144,11 @@ def make_restorer(
     from rvrt.restoration.restorer import Cutting, Restorer
 
     cutting = Cutting(choices.tile, choices.tile_frames or MANY_FRAMES, padding=_PADDING)
+    if choices.target_device != "CPU":
+        from rvrt.restoration.memory import memory_limits
+
+        limit, host = memory_limits(choices.target_device)
+        cutting = replace(cutting, max_memory=limit, host_memory=host)
     return Restorer(network.cell, cutting)
 
 

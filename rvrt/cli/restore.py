@@ -13,8 +13,6 @@ import click
 from rvrt.cli.options import DEVICE, DTYPE, PATH, PLUGIN, VERSION, computing, message_for_errors
 from rvrt.weights.pretrained import DEFAULT, OF_THE_AUTHORS, pretrained, weights_path
 
-# What is not free now, the system and other programs need.
-_SHARE_OF_FREE_MEMORY = 0.75
 _CODECS = ("h264", "hevc", "av1", "ffv1", "prores")
 
 
@@ -81,7 +79,8 @@ def _time(text: str) -> Fraction:
     "--max-memory",
     type=click.FloatRange(min=0, min_open=True),
     metavar="GIB",
-    help="Cut the video into tiles that need no more. Without it: 3/4 of what is free now.",
+    help="Cut the video into tiles that need no more, of a card's memory where there is one. "
+    "Without it: 3/4 of what is free now.",
 )
 @click.option(
     "--tile",
@@ -165,11 +164,12 @@ def _restored(job: Any, network: Any, given: dict[str, Any], one_of_many: bool) 
     from rvrt.restoration.restorer import Cutting, Restorer
     from vimeo_tools.errors import VimeoToolsError
 
-    memory = given["max_memory"]
+    limit, host = _limits(given["max_memory"], given["target_device"])
     cutting = Cutting(
         tile=given["tile"],
         tile_frames=given["tile_frames"],
-        max_memory=_free_memory() if memory is None else memory * 2**30,
+        max_memory=limit,
+        host_memory=host,
         padding="borders",
         scratch=job.folder,
     )
@@ -191,6 +191,15 @@ def _restored(job: Any, network: Any, given: dict[str, Any], one_of_many: bool) 
     return True
 
 
+def _limits(gib: float | None, target: str) -> tuple[float, float | None]:
+    """`Cutting`'s max_memory and host_memory: as was asked for, or by what is free."""
+    from rvrt.restoration.memory import memory_limits
+
+    if gib is None:
+        return memory_limits(target)
+    return gib * 2**30, None if target == "CPU" else memory_limits(target)[1]
+
+
 def _default_weights() -> Path:
     """Those that come with the package; who expects more of them is told where to go."""
     chosen = pretrained(DEFAULT)
@@ -201,11 +210,3 @@ def _default_weights() -> Path:
         err=True,
     )
     return chosen.path
-
-
-def _free_memory() -> float:
-    for line in Path("/proc/meminfo").read_text().splitlines():
-        name, value, *_ = line.split()
-        if name == "MemAvailable:":
-            return int(value) * 1024 * _SHARE_OF_FREE_MEMORY
-    raise click.ClickException("how much memory is free is not known here; give --max-memory")

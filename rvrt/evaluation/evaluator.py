@@ -150,7 +150,7 @@ def measure_sequence(
         Its record, and what is kept of it to look at.
     """
     network = None if isinstance(restorer, RestoredFrames) else restorer
-    before = network.seconds if network else 0
+    before = (network.seconds, network.compiling) if network else (0.0, 0.0)
     names, ours, bicubic, nan_frames, slices = [], [], [], 0, Slices()
     metrics = metrics or choose_metrics(sequence.protocol.more)
     for place, frame in enumerate(compare_frames(sequence, restorer, metrics)):
@@ -171,7 +171,7 @@ def measure_sequence(
         nan_frames,
         mean_of_frames(ours) if ours else None,
         mean_of_frames(bicubic),
-        network.seconds - before if network else None,
+        network.seconds_since(*before) if network else None,
         network.peak_memory() if network else None,
         PerFrame(names, ours or None, bicubic),
     )

@@ -23,6 +23,8 @@ class RestoredFrames:
         EvaluationError: there is no such folder.
     """
 
+    told = ""  # of tiles, as a `Restorer` tells
+
     def __init__(self, folder: Path) -> None:
         if not folder.is_dir():
             raise EvaluationError(f"{folder}: no such folder of restored frames")

@@ -55,7 +55,8 @@ class SequenceRecord:
         nan_frames: restored frames that hold NaN or infinity; the scores are then NaN.
         ours: means over the frames, by the names of metrics; None without a network.
         bicubic: the same of the baseline.
-        seconds: that the network took, without reading and measuring; None without a network.
+        seconds: that the network took, without reading and measuring; None without a network, and
+            where it compiled for a new shape, on a card.
         peak_memory_bytes: of the process or the device so far; None without a network.
         per_frame: what the means are of; None as earlier versions wrote it.
     """

@@ -32,11 +32,11 @@ def results_table(results: Results) -> Iterator[str]:
     for name, row in rows.items():
         cells = map(_cell, metrics, map(row.get, metrics), widths)
         yield f"{name:<{width}}{''.join(cells)}".rstrip()
-    if results.seconds_per_call is not None:
-        yield (
-            f"{results.seconds_per_call:.2f} s a sequence in the network (median), peak memory "
-            f"{(results.peak_memory_bytes or 0) / 1e9:.1f} GB, {facts.device}"
-        )
+    if results.peak_memory_bytes is not None:
+        speed = ""
+        if results.seconds_per_call is not None:
+            speed = f"{results.seconds_per_call:.2f} s a sequence in the network (median), "
+        yield f"{speed}peak memory {results.peak_memory_bytes / 1e9:.1f} GB, {facts.device}"
 
 
 def _cell(metric: str, value: float | None, width: int) -> str:

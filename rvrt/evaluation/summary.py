@@ -133,7 +133,8 @@ class Results:
         facts: what was measured, with what.
         frames: how many were measured.
         nan_frames: restored frames that hold NaN or infinity.
-        seconds_per_call: that the network took for a sequence, median; None without a network.
+        seconds_per_call: that the network took for a sequence, median over those for which nothing
+            was compiled; None where there is none.
         peak_memory_bytes: None without a network.
         whole: means over all sequences.
         groups: means over the sequences of each group.

@@ -12,7 +12,7 @@ from rvrt.config.network import NetworkConfig
 from rvrt.errors import RestoreError
 from rvrt.restoration.tiling import TIME_STEP, Picture
 from vimeo_tools.data.colours import to_levels
-from vimeo_tools.data.pictures import AnyFrame, DeepSource, Frame
+from vimeo_tools.data.pictures import AnyFrame, ArraySequence, DeepSource, Frame
 from vimeo_tools.resize.matlab import imresize
 
 # Sides grow to multiples of the attention's window by flipping: without that the network fills its
@@ -23,10 +23,18 @@ Padding = Literal["authors", "borders"]
 PADDINGS: tuple[Padding, ...] = ("authors", "borders")
 
 
+class MirroredSequence(ArraySequence):
+    """T frames, then the same backwards, as septuplets are given; (T, H, W, 3) uint8 or uint16."""
+
+    def __init__(self, frames: AnyFrame) -> None:
+        super().__init__(mirror(frames))
+
+
 class PaddedSequence:
     """A sequence as a network takes it.
 
     Attributes:
+        mirrored: whether frame i is known to equal the last but i.
         frames: how many there are with the added ones, an even number.
         height: rows with the added ones.
         width: columns with the added ones.
@@ -38,6 +46,7 @@ class PaddedSequence:
         step, *windows = config.multiples
         least = config.smallest_side if padding == "authors" else config.padded_side
         self.frames = _multiple(count, math.lcm(step, TIME_STEP))
+        self.mirrored = isinstance(source, MirroredSequence) and self.frames == count
         self.height, self.width = (
             _multiple(max(side, least), window) for side, window in zip(sides, windows, strict=True)
         )

@@ -68,6 +68,9 @@ class Summary:
         found: frames that were there already.
         scenes: of the frames that were wanted.
         seconds: that restoring took.
+        compiling: of these, those of tiles for whose shape a graph was compiled.
+        at_speed: the share of the work that was done in the rest.
+        tiles: the largest, for people.
         notes: what a person should know.
     """
 
@@ -75,17 +78,26 @@ class Summary:
     found: int
     scenes: int = field(default=1, compare=False)
     seconds: float = field(default=0.0, compare=False)
+    compiling: float = field(default=0.0, compare=False)
+    at_speed: float = field(default=1.0, compare=False)
+    tiles: str = field(default="", compare=False)
     notes: tuple[str, ...] = field(default=(), compare=False)
 
     def text(self) -> str:
         """For a person."""
         found = f", {self.found} were there already" if self.found else ""
-        speed = ""
+        speed, tiles = "", ""
         if self.restored and self.seconds:
-            rate = self.restored / self.seconds
-            speed = f" in {clock_text(self.seconds)}, {rate:.2f} frames/s"
+            speed = f" in {clock_text(self.seconds)}"
+            if self.compiling:
+                speed += f", {clock_text(self.compiling)} of it compiling"
+            working = self.seconds - self.compiling
+            if self.at_speed > 0 and working > 0:
+                speed += f", {self.restored * self.at_speed / working:.2f} frames/s"
+        if self.restored and self.tiles:
+            tiles = f"; {self.tiles}"
         scenes = f"; {self.scenes} scene{'s' if self.scenes > 1 else ''}"
-        return f"{self.restored} frames restored{found}{speed}{scenes}"
+        return f"{self.restored} frames restored{found}{speed}{scenes}{tiles}"
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,16 @@ import dataclasses
 import hashlib
 import math
 from pathlib import Path
+from typing import Any
 
 import mindspore as ms
 import numpy as np
 from mindspore import nn
 
-from rvrt.config.network import MODEL_PRESETS, NetworkConfig
+from rvrt.config.network import MODEL_PRESETS, Execution, NetworkConfig
 from rvrt.errors import CheckpointError
 from rvrt.models.kernels.backends import OPERATORS, describe_backend
+from rvrt.models.rvrt import RVRT
 from rvrt.models.skeleton import Skeleton
 from rvrt.restoration.tiling import Picture, Span
 from rvrt.runtime import device
@@ -114,23 +116,44 @@ class WindowedNetwork:
 
     def __init__(self, cell: nn.Cell, flow_pixels: float = math.inf) -> None:
         self._cell, self._call = cell, device.compiled(cell)
+        self._whole_graph = getattr(cell, "execution", Execution()).whole_graph
         self._flow_pixels = flow_pixels
         self._clip: Picture | None = None
         self._flows: tuple[Picture, Picture]
+        self._shapes: set[tuple[object, ...]] = set()
 
-    def __call__(self, clip: Picture, rows: Span, columns: Span) -> Picture:
-        """(T, 3, H, W) float32 and spans -> (T, 3, scale*h, scale*w) float32 of the window."""
+    @property
+    def graphs(self) -> int:
+        """How many graphs were compiled, one for each shape of input; 0 where none is."""
+        return len(self._shapes) if self._whole_graph else 0
+
+    def __call__(
+        self, clip: Picture, rows: Span, columns: Span, mirrored: bool | None = None
+    ) -> Picture:
+        """(T, 3, H, W) float32 and spans -> (T, 3, scale*h, scale*w) float32 of the window.
+
+        `mirrored` says whether frame i equals frame T-1-i, which gives half the flows for nothing.
+        None: it is not known; a network that is no whole graph then looks at each clip.
+        """
         window = np.ascontiguousarray(clip[:, :, slice(*rows), slice(*columns)])
         too_large = math.prod(clip.shape[2:]) > self._flow_pixels
         if not self._cell.config.has_flow or too_large or window.shape == clip.shape:
-            return self._run(window)
+            return self._run(window, (), mirrored)
         if self._clip is not clip:
+            self._shapes.add(("flows", *clip.shape[2:]))
             self._clip, self._flows = clip, whole_flows(self._cell, clip)
-        return self._run(window, *(maps[:, slice(*rows), slice(*columns)] for maps in self._flows))
+        flows = tuple(maps[:, slice(*rows), slice(*columns)] for maps in self._flows)
+        return self._run(window, flows, mirrored)
 
-    def _run(self, window: Picture, *flows: Picture) -> Picture:
-        given = tuple(ms.Tensor(np.ascontiguousarray(maps).reshape(-1, 2)) for maps in flows)
-        inputs = (ms.Tensor(window[None]), given) if given else (ms.Tensor(window[None]),)
+    def _run(self, window: Picture, flows: tuple[Picture, ...], mirrored: bool | None) -> Picture:
+        inputs: tuple[Any, ...] = (ms.Tensor(window[None]),)
+        if flows:
+            rows = tuple(ms.Tensor(np.ascontiguousarray(m).reshape(-1, 2)) for m in flows)
+            # A graph takes a tuple for a constant, and compiles again for each, unless it is told.
+            inputs += (ms.mutable(rows) if self._whole_graph else rows,)
+        elif mirrored is not None and isinstance(self._cell, RVRT):
+            inputs += (None, mirrored)
+        self._shapes.add((window.shape, bool(flows), inputs[2:]))
         restored: Picture = self._call(*inputs).asnumpy()[0]
         return restored
 

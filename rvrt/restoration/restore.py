@@ -84,13 +84,15 @@ def _restore_missing(restorer: Restorer, work: Work, paths: list[Path]) -> Summa
     sizes = [
         size for plan, some in zip(plans, wanted, strict=True) for size in _tile_sizes(plan, some)
     ]
-    started = time.monotonic()
-    pace = Pace(sizes, started)
+    started, before = time.monotonic(), restorer.compiling
+    pace, graphs = Pace(sizes, started), restorer.graphs
     with progress(len(paths), "frame", _title(plans), done=len(paths) - len(missing),
                   form=_BAR, log_every=_SECONDS_A_LINE) as bar:  # fmt: skip
 
         def on_tile() -> None:
-            pace.step(time.monotonic())
+            nonlocal graphs
+            pace.step(time.monotonic(), restorer.graphs > graphs)
+            graphs = restorer.graphs
             bar.set_postfix_str(f"{clock_text(pace.left() or 0)} left")
 
         for scene, some in zip(scenes, wanted, strict=True):
@@ -100,7 +102,17 @@ def _restore_missing(restorer: Restorer, work: Work, paths: list[Path]) -> Summa
                 bar.update()
     seconds = time.monotonic() - started
     found = len(paths) - len(missing)
-    return Summary(len(missing), found, len(scenes), seconds, work.notes)
+    compiling = restorer.compiling - before
+    return Summary(
+        len(missing),
+        found,
+        len(scenes),
+        seconds,
+        compiling,
+        pace.at_speed,
+        _title(plans),
+        work.notes,
+    )
 
 
 def _within(scene: Part, first: int, missing: list[int]) -> set[int]:

@@ -9,15 +9,16 @@ import math
 import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rvrt.config.network import NetworkConfig
-from rvrt.restoration.frames import PaddedSequence, Padding, fold, mirror
-from rvrt.restoration.memory import BYTES_A_NUMBER, MemoryModel, flow_pixels, tile_memory
+from rvrt.config.network import Execution, NetworkConfig
+from rvrt.restoration.frames import MirroredSequence, PaddedSequence, Padding, fold
+from rvrt.restoration.memory import BYTES_A_NUMBER, MemoryModel, needs, tile_memory
 from rvrt.restoration.network import WindowedNetwork
 from rvrt.restoration.tiling import (
     GRID,
@@ -49,15 +50,18 @@ class Cutting:
         tile: side of tiles, which overlap by 32; None for whole frames, or what fits `max_memory`.
             Both given, tiles of that side see as many frames as fit.
         tile_frames: frames that the network sees at once, at most; spans of time overlap by 4.
-        max_memory: bytes that the process may take; finite, it chooses the tiles.
+        max_memory: bytes that the process may take, or of a card what the network may; finite, it
+            chooses the tiles.
+        host_memory: bytes that the process may take beside a card; None where there is no card.
         padding: how frames grow to what the network takes, see `rvrt.restoration.frames`.
-        memory: bytes that a tile of (frames, height, width) needs; None as measured on a CPU.
-        scratch: a folder for sums of tiles that are too large for `max_memory`.
+        memory: bytes that a tile of (frames, height, width) needs; None as was measured.
+        scratch: a folder for sums of tiles that are too large for the memory.
     """
 
     tile: int | None = None
     tile_frames: int = MANY_FRAMES
     max_memory: float = math.inf
+    host_memory: float | None = None
     padding: Padding = "authors"
     memory: MemoryModel | None = None
     scratch: Path | None = None
@@ -65,7 +69,8 @@ class Cutting:
     @property
     def sum_limit(self) -> float:
         """Bytes up to which a sum of tiles is kept in memory, and not on the disk."""
-        return self.max_memory / _SHARE_OF_SUM if self.scratch else math.inf
+        memory = self.max_memory if self.host_memory is None else self.host_memory
+        return memory / _SHARE_OF_SUM if self.scratch else math.inf
 
 
 class Restorer:
@@ -84,19 +89,45 @@ class Restorer:
     Attributes:
         config: of the network.
         cutting: as given.
-        seconds: spent in the network so far.
+        seconds: spent in the network so far, without `compiling`.
+        compiling: seconds of calls that compiled a graph for a new shape, on a card.
     """
 
     def __init__(self, network: nn.Cell, cutting: Cutting | None = None) -> None:
         self.config: NetworkConfig = network.config
         self.cutting = cutting or Cutting()
-        self.seconds = 0.0
-        self._run = WindowedNetwork(network, flow_pixels(self.cutting.max_memory))
+        self.seconds = self.compiling = 0.0
+        self._largest: tuple[int, int, int] | None = None
+        self._cut = False
+        self._grid = math.lcm(GRID, self.config.tile_grid)
+        self._execution: Execution = getattr(network, "execution", Execution())
+        flow_pixels = needs(self.config, self._execution).flow_pixels(self.cutting.max_memory)
+        self._run = WindowedNetwork(network, flow_pixels)
 
     @staticmethod
     def peak_memory() -> int:
         """The most bytes in use so far: of the device, or on a CPU of the whole process."""
         return device.peak_memory()
+
+    def seconds_since(self, seconds: float, compiling: float) -> float | None:
+        """`seconds` beyond those; None where a part of the time since then was compiling."""
+        return self.seconds - seconds if self.compiling == compiling else None
+
+    @property
+    def graphs(self) -> int:
+        """How many graphs were compiled so far, one for each shape; 0 on a CPU."""
+        return self._run.graphs
+
+    @property
+    def told(self) -> str:
+        """The tiles so far and what was compiled for them, for people; "" before the first."""
+        if self._largest is None:
+            return ""
+        frames, height, width = self._largest
+        tiles = f"tiles of {frames} frames of {width}x{height}"
+        tiles += ", cut to fit the memory" if self._cut else ""
+        shapes = f"{self.graphs} shape{'s' if self.graphs > 1 else ''}"
+        return tiles + (f"; {self.compiling:.1f} s of compiling, {shapes}" if self.graphs else "")
 
     @property
     def scale(self) -> int:
@@ -137,8 +168,16 @@ class Restorer:
         chosen = range(len(source.names)) if wanted is None else wanted
         height, width = self.scale * source.height, self.scale * source.width
         plan = self._plan(padded)
+        self._cut = self._cut or plan != self._uncut(padded)
+        alike = padded.mirrored and len(plan.times) == 1
         for index, picture in restored_frames(
-            self._timed, padded.read, plan, self.scale, chosen, self._zeros, on_tile
+            partial(self._timed, mirrored=alike),
+            padded.read,
+            plan,
+            self.scale,
+            chosen,
+            self._zeros,
+            on_tile,
         ):
             yield index, picture[:, :height, :width]
 
@@ -156,7 +195,7 @@ class Restorer:
             VimeoToolsError: as `restore`.
         """
         source = _source(frames)
-        whole = ArraySequence(mirror(source.read(0, len(source.names))))
+        whole = MirroredSequence(source.read(0, len(source.names)))
         return fold(np.stack([picture for _, picture in self.restore(whole)]))
 
     def _padded(self, source: DeepSource) -> PaddedSequence:
@@ -164,27 +203,47 @@ class Restorer:
 
     def _plan(self, padded: PaddedSequence) -> TilePlan:
         cut, (height, width) = self.cutting, (padded.height, padded.width)
-        grid = math.lcm(GRID, self.config.tile_grid)
         if math.isinf(cut.max_memory):
-            return TilePlan(
-                split_axis(padded.frames, cut.tile_frames, TIME_OVERLAP, TIME_STEP),
-                split_axis(height, cut.tile or height, grid, grid),
-                split_axis(width, cut.tile or width, grid, grid),
-            )
-        network_bytes = cut.memory or tile_memory(self.config)
+            return self._uncut(padded)
+        network_bytes = cut.memory or tile_memory(self.config, self._execution)
 
         def memory(frames: int, tile_height: int, tile_width: int) -> float:
             summed = BYTES_A_NUMBER * 3 * frames * height * width * (1 + self.scale**2)
-            return network_bytes(frames, tile_height, tile_width) + min(summed, cut.sum_limit)
+            beside = min(summed, cut.sum_limit) if cut.host_memory is None else 0
+            return network_bytes(frames, tile_height, tile_width) + beside
 
         return plan_tiles(
-            padded.frames, height, width, grid, memory, cut.max_memory, cut.tile_frames, cut.tile
+            padded.frames,
+            height,
+            width,
+            self._grid,
+            memory,
+            cut.max_memory,
+            cut.tile_frames,
+            cut.tile,
         )
 
-    def _timed(self, clip: Picture, rows: Span, columns: Span) -> Picture:
-        started = time.perf_counter()
-        restored = self._run(clip, rows, columns)
-        self.seconds += time.perf_counter() - started
+    def _uncut(self, padded: PaddedSequence) -> TilePlan:
+        """The plan where memory is no matter."""
+        cut, grid = self.cutting, self._grid
+        return TilePlan(
+            split_axis(padded.frames, cut.tile_frames, TIME_OVERLAP, TIME_STEP),
+            split_axis(padded.height, cut.tile or padded.height, grid, grid),
+            split_axis(padded.width, cut.tile or padded.width, grid, grid),
+        )
+
+    def _timed(
+        self, clip: Picture, rows: Span, columns: Span, mirrored: bool | None = None
+    ) -> Picture:
+        started, graphs = time.perf_counter(), self.graphs
+        restored = self._run(clip, rows, columns, mirrored)
+        seconds = time.perf_counter() - started
+        if self.graphs > graphs:
+            self.compiling += seconds
+        else:
+            self.seconds += seconds
+        tile = len(clip), rows[1] - rows[0], columns[1] - columns[0]
+        self._largest = max(self._largest or tile, tile, key=math.prod)
         return restored
 
     def _zeros(self, shape: tuple[int, ...]) -> Picture:

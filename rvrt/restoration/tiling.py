@@ -2,7 +2,8 @@
 
 Plan first, then apply: `plan_tiles` is arithmetic on sizes, the rest is arrays in, arrays out.
 Sizes are in LQ pixels and frames. Tiles start on a grid of `step` pixels, so that the network's
-windows, and the halvings of the optical flow, fall where they fall in the whole frame.
+windows, and the halvings of the optical flow, fall where they fall in the whole frame. The last of
+a row ends with the frame, whose sides are multiples of the window: windows still fall there.
 """
 
 import itertools
@@ -64,8 +65,9 @@ class TilePlan:
 def split_axis(length: int, size: int, overlap: int, step: int) -> tuple[Span, ...]:
     """Cut `length` into spans of at most `size` that overlap by at least `overlap`.
 
-    Starts are multiples of `step`; `size` and `overlap` are rounded to it, down and up. Spans are
-    as few as possible, then as short as possible. The last ends at `length`.
+    Spans are as few as possible, then as short as possible, and equally long, so that a card
+    compiles for one shape. Starts are multiples of `step`, `size` and `overlap` are rounded to it,
+    down and up; but the last span ends at `length`, wherever it then starts.
 
     Raises:
         ValueError: `size` is not larger than `overlap`, in steps.
@@ -77,8 +79,8 @@ def split_axis(length: int, size: int, overlap: int, step: int) -> tuple[Span, .
         raise ValueError(f"spans of {size} cannot overlap by {overlap} in steps of {step}")
     count = math.ceil((steps - common) / (largest - common))
     width = math.ceil((steps + (count - 1) * common) / count)
-    starts = [index * (steps - width) // max(count - 1, 1) * step for index in range(count)]
-    return tuple((start, min(start + width * step, length)) for start in starts)
+    starts = [index * (steps - width) // (count - 1) * step for index in range(count - 1)]
+    return tuple((start, start + width * step) for start in [*starts, length - width * step])
 
 
 def blend_weights(spans: tuple[Span, ...]) -> tuple[NDArray[np.float32], ...]:

@@ -45,7 +45,12 @@ def counts() -> Counts:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "counts")
         _library().pretend_write(str(path).encode())
-        lines = [line.split() for line in path.read_text().splitlines()]
+        return read(path)
+
+
+def read(path: Path) -> Counts:
+    """Counts that a process has written."""
+    lines = [line.split() for line in path.read_text().splitlines()]
     calls = Counter({name: int(n) for n, kind, name in lines if kind == "call"})
     seen = {name: int(n) for n, kind, name in lines if kind == "seen"}
     fields = ("uploads", "downloads", "copies", "waits", "refused", "peak")

@@ -34,5 +34,15 @@ def test_one_piece_alone_and_none():
     assert Pace([], 0.0).left() is None
 
 
+def test_pieces_that_compile_do_not_count_for_the_speed():
+    pace = Pace([1, 1, 1, 1, 4], 0.0)
+    for now, compiled in ((30, True), (31, False), (61, True), (62, False)):
+        pace.step(float(now), compiled)
+    assert pace.left() == 4.0
+    assert pace.at_speed == 0.5
+    pace.step(66.0)
+    assert pace.at_speed == 0.75 and pace.left() == 0
+
+
 def test_clocks():
     assert [clock_text(s) for s in (0.4, 62, 3600 + 245)] == ["0:00", "1:02", "1:04:05"]

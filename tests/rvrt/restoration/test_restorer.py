@@ -1,5 +1,8 @@
 """Sequences of any size through the one Restorer: what the network sees, what comes out."""
 
+import math
+from pathlib import Path
+
 import mindspore as ms
 import numpy as np
 import pytest
@@ -106,6 +109,51 @@ def test_tiles_are_counted_as_planned():
     list(restorer.restore(frames, on_tile=lambda: done.append(1)))
     assert len(done) == plan.tiles_at_once * len(plan.times) > 4
     assert plan.largest == (8, 40, 64)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 70), st.integers(1, 150), st.integers(1, 150), st.sampled_from([None, 64]))
+def test_a_limit_that_all_fits_into_changes_no_tile(count, height, width, tile):
+    frames = np.empty((count, height, width, 3), np.uint8)
+    network = Network(CONFIGS["rvrt"])
+    plans = [
+        Restorer(network, Cutting(tile, max_memory=limit)).plan(frames)
+        for limit in (math.inf, 2.0**50)
+    ]
+    assert plans[0] == plans[1]
+
+
+def test_all_tiles_of_a_sequence_have_one_shape():
+    network = Network(CONFIGS["light"])
+    list(Restorer(network, Cutting(64, 8)).restore(noise(20, 90, 100)))
+    assert {clip.shape for clip in network.seen} == {(8, 3, 64, 64)}
+    assert len(network.seen) > 8
+
+
+def test_what_was_planned_is_told_and_that_memory_cut_it():
+    frames = noise(4, 90, 100)
+    told = []
+    for limit in (math.inf, 20e3 * 4 * 90 * 100):
+        cutting = Cutting(max_memory=limit, memory=lambda t, h, w: 20e3 * t * h * w)
+        restorer = Restorer(Network(CONFIGS["light"]), cutting)
+        assert restorer.told == ""
+        list(restorer.restore(frames))
+        told.append(restorer.told)
+    assert told[0] == "tiles of 4 frames of 104x96"
+    assert told[1] == "tiles of 4 frames of 104x64, cut to fit the memory"
+
+
+def test_a_card_has_its_own_memory_and_the_sums_have_the_host_s():
+    frames = np.empty((30, 480, 640, 3), np.uint8)
+
+    def plan(**limits):
+        cutting = Cutting(scratch=Path("x"), memory=lambda t, h, w: 20e3 * t * h * w, **limits)
+        return Restorer(Network(CONFIGS["light"]), cutting).plan(frames).largest
+
+    beside_a_card = plan(max_memory=2e9, host_memory=1e8)
+    assert 20e3 * math.prod(beside_a_card) < 2e9
+    assert math.prod(beside_a_card) > math.prod(plan(max_memory=2e9))
+    assert plan(max_memory=2e9, host_memory=1e12) == beside_a_card
 
 
 def test_a_septuplet_goes_through_the_network_mirrored():
