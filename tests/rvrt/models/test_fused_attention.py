@@ -1,5 +1,6 @@
 """Windows by an operator of Ascend's, here a made-up one that takes what that one takes."""
 
+import mindspore as ms
 import numpy as np
 import pytest
 from mindspore import Tensor, ops
@@ -88,6 +89,21 @@ def test_a_device_without_it_is_told():
     """The CPU's own MindSpore has none."""
     with pytest.raises(ConfigError, match=r"no fused attention of windows here.*--windows plain"):
         require_agreement()
+
+
+@pytest.mark.slow
+def test_mindspores_own_operator_takes_the_call(monkeypatch, tmp_path):
+    """Its names, layout and heads are looked at while a graph is compiled; a kernel is all that a
+    CPU lacks. Shapes of biases, dtypes and numbers of windows MindSpore leaves to the device."""
+    monkeypatch.chdir(tmp_path)  # where MindSpore writes what it could not compile
+    cell = WindowAttention(48, (2, 4, 4), 2, True, True, native=True, fused=True)
+
+    @ms.jit
+    def run(x):
+        return cell(x, (1, 2, 10, 13))
+
+    with pytest.raises(RuntimeError, match=r"Unsupported op \[FlashAttentionScore\] on CPU"):
+        run(Tensor(np.zeros((260, 48), np.float16)))
 
 
 def test_it_is_for_float16_on_a_card():
