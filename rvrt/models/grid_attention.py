@@ -17,27 +17,10 @@ from rvrt.config.network import Execution, RVRTConfig
 from rvrt.models.deform_attention import DeformableAttention
 from rvrt.models.grids import plan_step, sample, to_grid
 from rvrt.models.linear import Conv, PlanesConv
-from rvrt.models.rows import Move, Reals, Shape, Table, as_constant, as_tables
+from rvrt.models.rows import Reals, Shape, as_constant
 
 _SLOTS = 2
 _HALVES = 2  # of the groups: the first for the keys, the second for the values
-
-
-def plan_read_frames(frames: int) -> Table:
-    """The frame that each target reads: (T,) int32; slot 0 its own, slot 1 the clip's other."""
-    own = np.arange(frames)
-    frames_read: Table = np.concatenate([own, own ^ 1]).astype(np.int32)
-    return frames_read
-
-
-def plan_offset_order(groups: int, taps: int) -> Table:
-    """Outputs of the offset convolution as (half, slot, G, K, xy): int32.
-
-    The official order is (slot, half, G, K, yx).
-    """
-    order = np.arange(_SLOTS * groups * taps * 2)
-    order = order.reshape(_SLOTS, _HALVES, groups // _HALVES, taps, 2)
-    return order.transpose(1, 0, 2, 3, 4)[..., ::-1].reshape(-1).astype(np.int32)
 
 
 def plan_first(h: int, w: int, window: tuple[int, int], max_offset: float) -> Reals:
@@ -53,8 +36,6 @@ def plan_reach(h: int, w: int, taps: int, max_offset: float) -> Reals:
     return np.tile(plan_step(h, w) * 2 * max_offset, taps).astype(np.float32)
 
 
-_read_frames, _read_frames_back = as_tables(plan_read_frames)
-_offset_order, _offset_order_back = as_tables(plan_offset_order)
 _first = as_constant(plan_first)
 _reach = as_constant(plan_reach)
 
@@ -66,7 +47,6 @@ class GridDeformableAttention(DeformableAttention):
         super().__init__(config, execution)
         self.per_half = self.groups // _HALVES
         self.scale = (self.inner // self.heads) ** -0.5
-        self.move = Move()
         self.offsets_of = ops.Conv2D(_SLOTS * self.groups * self.taps * 2, 1)
 
     def _between(self, dim: int, how: Execution) -> nn.Cell:
@@ -123,19 +103,24 @@ class GridDeformableAttention(DeformableAttention):
         )
 
     def _last(self, hidden_FDHW: Tensor) -> Tensor:
-        """The last offset convolution, its outputs in the order of `plan_offset_order`."""
+        """The last offset convolution, its outputs in the order of `_ordered`."""
         last: Conv = self.conv_offset[len(self.conv_offset) - 1]
-        key = (self.groups, self.taps)
-        order, back = _offset_order(*key), _offset_order_back(last.outputs, *key)
-        weight = self.move(last.weight.reshape(last.outputs, -1, 1, 1), order, back)
-        bias = self.move(last.bias, order, back).reshape(1, -1, 1, 1)
+        weight = self._ordered(last.weight, last.inputs).reshape(last.outputs, -1, 1, 1)
+        bias = self._ordered(last.bias, 1).reshape(1, -1, 1, 1)
         return self.offsets_of(hidden_FDHW, weight) + bias
 
+    def _ordered(self, x: Tensor, inputs: int) -> Tensor:
+        """Outputs as (half, slot, G, K, xy); the official order is (slot, half, G, K, yx)."""
+        x = x.reshape(_SLOTS, _HALVES, self.per_half * self.taps, 2, inputs)
+        return ops.flip(ops.transpose(x, (1, 0, 2, 3, 4)), (3,))
+
     def _read(self, x_PC: Tensor, frames: int, channels: int, h: int, w: int) -> Tensor:
-        """The frames that the targets read, `channels` at a time: (T*n, channels, H, W)."""
-        x = _to_planes(x_PC, frames).reshape(frames, -1)
-        table, back = _read_frames(frames), _read_frames_back(frames, frames)
-        return self.move(x, table, back).reshape(-1, channels, h, w)
+        """The frames that the targets read, `channels` at a time: (T*n, channels, H, W).
+
+        Slot 0 reads each frame itself, slot 1 the clip's other.
+        """
+        x = _to_planes(x_PC, frames).reshape(frames // 2, 2, -1)
+        return ops.cat((x, ops.flip(x, (1,))), 0).reshape(-1, channels, h, w)
 
     def _attended(self, q: Tensor, k: Tensor, v: Tensor, grid: Tensor, shape_BHW: Shape) -> Tensor:
         """Mixture of the values' samples by one softmax over slots and taps: (F, C', R)."""
