@@ -12,6 +12,7 @@ GRAPH_OPERATORS: dict[str, tuple[str, ...]] = {
     "Assign": ("float32 -> float32",),
     "AvgPool": ("float32 -> float32",),
     "BatchMatMul": ("float16 -> float16", "float32 -> float32"),
+    "BroadcastTo": ("float32 -> float32",),
     "Cast": ("float16 -> float32", "float32 -> float16"),
     "Concat": ("float16 -> float16", "float32 -> float32"),
     "Conv2D": ("float16 -> float16", "float32 -> float32"),

@@ -127,6 +127,12 @@ _FORWARD = (
         ops.BatchMatMul(transpose_b=True),
         lambda a, b: a @ b.transpose(0, 2, 1),
     ),
+    _Case(
+        "BroadcastTo",
+        ((8, 1),),
+        lambda x: ops.broadcast_to(x, (8, 5)),
+        lambda x: np.broadcast_to(x, (8, 5)),
+    ),
     _Case("Cast", ((8, 5),), lambda x: ops.cast(x, _other(x.dtype)), lambda x: x, other=True),
     _Case("Concat", ((3, 4), (5, 4)), lambda a, b: ops.cat((a, b), 0), lambda a, b: np.r_[a, b]),
     _Case(
