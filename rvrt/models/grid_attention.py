@@ -17,10 +17,17 @@ from rvrt.config.network import Execution, RVRTConfig
 from rvrt.models.deform_attention import DeformableAttention
 from rvrt.models.grids import plan_step, sample, to_grid
 from rvrt.models.linear import Conv, PlanesConv
-from rvrt.models.rows import Reals, Shape, as_constant
+from rvrt.models.rows import Reals, Shape, Table, as_constant, gather_rows
 
 _SLOTS = 2
 _HALVES = 2  # of the groups: the first for the keys, the second for the values
+
+
+def plan_read_frames(frames: int) -> Table:
+    """The frame that each target reads: (T,) int32; slot 0 its own, slot 1 the clip's other."""
+    own = np.arange(frames)
+    frames_read: Table = np.concatenate([own, own ^ 1]).astype(np.int32)
+    return frames_read
 
 
 def plan_first(h: int, w: int, window: tuple[int, int], max_offset: float) -> Reals:
@@ -36,6 +43,7 @@ def plan_reach(h: int, w: int, taps: int, max_offset: float) -> Reals:
     return np.tile(plan_step(h, w) * 2 * max_offset, taps).astype(np.float32)
 
 
+_read_frames = as_constant(plan_read_frames)
 _first = as_constant(plan_first)
 _reach = as_constant(plan_reach)
 
@@ -117,9 +125,13 @@ class GridDeformableAttention(DeformableAttention):
     def _read(self, x_PC: Tensor, frames: int, channels: int, h: int, w: int) -> Tensor:
         """The frames that the targets read, `channels` at a time: (T*n, channels, H, W).
 
-        Slot 0 reads each frame itself, slot 1 the clip's other.
+        Slot 0 reads each frame itself, slot 1 the clip's other. A gather needs no tables of
+        addresses, as joining does, but its gradient would scatter.
         """
         x = _to_planes(x_PC, frames).reshape(frames // 2, 2, -1)
+        if not self.training:
+            table = _read_frames(frames)
+            return gather_rows(x.reshape(frames, -1), table).reshape(-1, channels, h, w)
         return ops.cat((x, ops.flip(x, (1,))), 0).reshape(-1, channels, h, w)
 
     def _attended(self, q: Tensor, k: Tensor, v: Tensor, grid: Tensor, shape_BHW: Shape) -> Tensor:

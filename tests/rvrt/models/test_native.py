@@ -85,6 +85,7 @@ def test_same_gradients(name):
     x = frames((shape[0], 4, *shape[2:]))
     networks = [*both(config), build_network(config, card())]
     ms.load_param_into_net(networks[2], networks[0].parameters_dict())
+    networks[2].set_train(True)
     gradients = []
     for network in networks:
         weights = network.trainable_params()
@@ -106,6 +107,7 @@ def test_gradients_of_one_graph_are_the_same(name):
     _, one = both(config)
     other = build_network(config, device.execution("GPU", training=True))
     ms.load_param_into_net(other, one.parameters_dict())
+    other.set_train(True)
     device.allow_deep_graphs()
 
     def gradients_of(network):
