@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rvrt.runtime.first_import import watch
 from vimeo_tools import __version__
 from vimeo_tools._lazy import lazy_names
+from vimeo_tools.running.first_import import watch
 
 if TYPE_CHECKING:
     from rvrt.config.network import MODEL_PRESETS as PRESETS

@@ -16,7 +16,8 @@ from mindspore import ops
 
 from rvrt.config.network import Execution
 from rvrt.errors import ConfigError
-from rvrt.runtime import cuda_libraries, settings
+from rvrt.runtime import settings
+from vimeo_tools.running import cuda_libraries
 
 TARGETS = ("CPU", "GPU", "Ascend")
 _CARD_CHUNK_MB = 2048  # RVRT's forward then takes 3.2 GB at its published size

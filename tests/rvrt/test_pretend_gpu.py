@@ -265,6 +265,7 @@ def test_convert_asks_no_card_for_anything(command, material, tmp_path):
         "import vimeo_tools, rvrt",
         "import rvrt.cli.evaluate",
         "import vimeo_tools.feed.samples, rvrt.training.trainer",
+        "import vimeo_tools.feed.dataset, rvrt",
         "import rvrt, mindspore, vimeo_tools.feed.dataset",
     ],
 )

@@ -49,7 +49,8 @@ class device_context:
         is_available = staticmethod(lambda: False)
 """
 WITH_CUDA = (
-    "from rvrt.runtime import cuda_libraries as c; c.LIBRARIES = (); c.missing = lambda *_: None\n"
+    "from vimeo_tools.running import cuda_libraries as c\n"
+    "c.LIBRARIES = (); c.missing = lambda *_: None\n"
 )
 
 
@@ -60,9 +61,17 @@ def stand_in(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "first", ["import rvrt", "import rvrt.config.network", "import rvrt.errors"]
+    "first",
+    [
+        "import rvrt",
+        "import rvrt.config.network",
+        "import rvrt.errors",
+        "import vimeo_tools.feed",
+        "import vimeo_tools.feed.order",
+        "from vimeo_tools import Training",
+    ],
 )
-def test_whatever_of_rvrt_comes_first_mindspore_finds_its_libraries(stand_in, first):
+def test_whatever_of_ours_comes_first_mindspore_finds_its_libraries(stand_in, first):
     probe = f"{first}\n{WITH_CUDA}import mindspore; print(mindspore.found)"
     home, instructions = eval(python(probe, PYTHONPATH=stand_in))
     assert home is not None and instructions == "AVX512_CORE"
@@ -82,11 +91,11 @@ def test_mindspore_before_rvrt_is_said_where_it_costs_a_gpu(stand_in):
         "import mindspore, warnings, sys\n"
         "import vimeo_tools\n"
         "import importlib.util as u\n"
-        "s = u.spec_from_file_location('rvrt.runtime.cuda_libraries', "
-        "'rvrt/runtime/cuda_libraries.py')\n"
+        "s = u.spec_from_file_location('vimeo_tools.running.cuda_libraries', "
+        "'vimeo_tools/running/cuda_libraries.py')\n"
         "c = u.module_from_spec(s); s.loader.exec_module(c)\n"
         "c.missing = lambda *_: {missing}\n"
-        "sys.modules['rvrt.runtime.cuda_libraries'] = c\n"
+        "sys.modules['vimeo_tools.running.cuda_libraries'] = c\n"
         "with warnings.catch_warnings(record=True) as caught:\n"
         "    warnings.simplefilter('always')\n"
         "    import rvrt\n"

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vimeo_tools._lazy import lazy_names
+from vimeo_tools.running.first_import import watch
 
 if TYPE_CHECKING:
     from vimeo_tools.feed.dataset import Feed, create_dataset
     from vimeo_tools.feed.opening import open_septuplets, open_sequences
     from vimeo_tools.feed.order import Evaluation, Training
     from vimeo_tools.feed.samples import SequenceSource
+
+watch()
 
 _HOMES = {
     "Evaluation": "order.Evaluation",

@@ -192,7 +192,7 @@ def test_the_libraries_of_a_gpu_are_found_before_mindspore_looks(module):
         "class Watch:\n"
         "    def find_spec(self, name, path=None, target=None):\n"
         "        if name == 'mindspore':\n"
-        "            assert 'rvrt.runtime.cuda_libraries' in sys.modules\n"
+        "            assert 'vimeo_tools.running.cuda_libraries' in sys.modules\n"
         "sys.meta_path.insert(0, Watch())\n"
         f"importlib.import_module({module!r})\n"
         "assert 'mindspore' in sys.modules"

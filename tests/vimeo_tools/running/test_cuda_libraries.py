@@ -12,13 +12,14 @@ from pathlib import Path
 import PIL
 import pytest
 
-from rvrt.runtime.cuda_libraries import DRIVER, LIBRARIES, missing
-from tests.rvrt.conftest import ROOT
+from vimeo_tools.running.cuda_libraries import DRIVER, LIBRARIES, missing
+
+ROOT = Path(__file__).resolve().parents[3]
 
 # In a process of its own, as libraries cannot be unloaded. It says what MindSpore would find.
 PROBE = """if True:
     import json, os, subprocess
-    from rvrt.runtime.cuda_libraries import offered
+    from vimeo_tools.running.cuda_libraries import offered
     with offered():
         home = os.environ.get("CUDA_HOME")
         found = {

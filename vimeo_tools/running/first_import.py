@@ -1,7 +1,7 @@
 """What must be settled before MindSpore is imported, whichever module imports it first.
 
 MindSpore looks for a CUDA while it is imported, and never again; oneDNN reads its instruction set
-once. `import rvrt`, and with it the import of any of its modules, calls `watch`.
+once. `import rvrt` and `import vimeo_tools.feed`, and with them any of their modules, call `watch`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-from rvrt.runtime import cuda_libraries
+from vimeo_tools.running import cuda_libraries
 
 _MINDSPORE = "mindspore"
 
@@ -53,12 +53,15 @@ def watch() -> None:
     # The newest instruction set that oneDNN may use. On newer processors it otherwise falls back to
     # slow reference kernels for convolutions; these networks have none and gain from AVX-512.
     os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX512_CORE")
+    if any(isinstance(finder, _Watch) for finder in sys.meta_path):
+        return
     if _MINDSPORE not in sys.modules:
         sys.meta_path.insert(0, _Watch())
     elif came_too_late():
         warnings.warn(
-            "mindspore was imported before rvrt, which hands it the CUDA libraries of the extra "
-            "[cuda11]: this process has no GPU. Put `import rvrt` before `import mindspore`",
+            "mindspore was imported before rvrt or vimeo_tools.feed, which hand it the CUDA "
+            "libraries of the extra [cuda11]: this process has no GPU. Put `import rvrt` before "
+            "`import mindspore`",
             RuntimeWarning,
             stacklevel=3,
         )
