@@ -12,7 +12,7 @@ GRAPH_OPERATORS: dict[str, tuple[str, ...]] = {
     "Assign": ("float32 -> float32",),
     "AvgPool": ("float32 -> float32",),
     "BatchMatMul": ("float16 -> float16", "float32 -> float32"),
-    "BroadcastTo": ("float32 -> float32",),
+    "BroadcastTo": ("float16 -> float16", "float32 -> float32"),
     "Cast": ("float16 -> float32", "float32 -> float16"),
     "Concat": ("float16 -> float16", "float32 -> float32"),
     "Conv2D": ("float16 -> float16", "float32 -> float32"),
@@ -41,6 +41,7 @@ GRAPH_OPERATORS: dict[str, tuple[str, ...]] = {
     "Reshape": ("float16 -> float16", "float32 -> float32"),
     "ResizeBilinearGrad": ("float32 -> float32",),
     "ResizeBilinearV2": ("float32 -> float32",),
+    "ReverseV2": ("float32 -> float32",),
     "Sigmoid": ("float16 -> float16", "float32 -> float32"),
     "SigmoidGrad": ("float16 -> float16", "float32 -> float32"),
     "Softmax": ("float16 -> float16", "float32 -> float32"),
@@ -55,6 +56,5 @@ GRAPH_OPERATORS: dict[str, tuple[str, ...]] = {
     "SumExt": ("float16 -> float16", "float32 -> float32"),
     "Tile": ("float32 -> float32",),
     "Transpose": ("float16 -> float16", "float32 -> float32"),
-    "UnsortedSegmentSum": ("float16 int32 -> float16", "float32 int32 -> float32"),
     "Unstack": ("float16 -> float16", "float32 -> float32"),
 }
