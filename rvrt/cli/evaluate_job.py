@@ -148,7 +148,7 @@ def make_restorer(
         from rvrt.restoration.memory import memory_limits
 
         limit, host = memory_limits(choices.target_device)
-        cutting = replace(cutting, max_memory=limit, host_memory=host)
+        cutting = replace(cutting, max_memory=limit, host_memory=host, as_asked=True)
     return Restorer(network.cell, cutting)
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rvrt.config.network import Execution, NetworkConfig
+from rvrt.errors import MemoryLimitError
 from rvrt.restoration.frames import MirroredSequence, PaddedSequence, Padding, fold
 from rvrt.restoration.memory import BYTES_A_NUMBER, MemoryModel, needs, tile_memory
 from rvrt.restoration.network import WindowedNetwork
@@ -53,6 +54,8 @@ class Cutting:
         max_memory: bytes that the process may take, or of a card what the network may; finite, it
             chooses the tiles.
         host_memory: bytes that the process may take beside a card; None where there is no card.
+        as_asked: refuse what does not fit `max_memory` rather than cut it smaller, for figures that
+            must not depend on the machine.
         padding: how frames grow to what the network takes, see `rvrt.restoration.frames`.
         memory: bytes that a tile of (frames, height, width) needs; None as was measured.
         scratch: a folder for sums of tiles that are too large for the memory.
@@ -62,6 +65,7 @@ class Cutting:
     tile_frames: int = MANY_FRAMES
     max_memory: float = math.inf
     host_memory: float | None = None
+    as_asked: bool = False
     padding: Padding = "authors"
     memory: MemoryModel | None = None
     scratch: Path | None = None
@@ -212,7 +216,7 @@ class Restorer:
             beside = min(summed, cut.sum_limit) if cut.host_memory is None else 0
             return network_bytes(frames, tile_height, tile_width) + beside
 
-        return plan_tiles(
+        fitting = plan_tiles(
             padded.frames,
             height,
             width,
@@ -222,6 +226,9 @@ class Restorer:
             cut.tile_frames,
             cut.tile,
         )
+        if cut.as_asked and fitting != self._uncut(padded):
+            raise _does_not_fit(fitting, cut.max_memory)
+        return fitting
 
     def _uncut(self, padded: PaddedSequence) -> TilePlan:
         """The plan where memory is no matter."""
@@ -255,3 +262,13 @@ class Restorer:
 
 def _source(frames: DeepSource | AnyFrame) -> DeepSource:
     return ArraySequence(frames) if isinstance(frames, np.ndarray) else frames
+
+
+def _does_not_fit(fitting: TilePlan, memory: float) -> MemoryLimitError:
+    """Says what would fit: other tiles are other figures, so it is for the user to choose."""
+    frames, height, width = fitting.largest
+    side = max(2 * GRID, min(height, width) // GRID * GRID)
+    return MemoryLimitError(
+        f"frames, or tiles as asked for, do not fit {memory / 2**30:.1f} GiB; --tile {side} "
+        f"--tile-frames {frames} would, and results then say so"
+    )

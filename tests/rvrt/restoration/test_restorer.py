@@ -1,6 +1,7 @@
 """Sequences of any size through the one Restorer: what the network sees, what comes out."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import mindspore as ms
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rvrt.config.network import MODEL_PRESETS
-from rvrt.errors import RestoreError
+from rvrt.errors import MemoryLimitError, RestoreError
 from rvrt.restoration.frames import fold, mirror, to_uint8
 from rvrt.restoration.restorer import Cutting, Restorer
 from vimeo_tools.data.pictures import ArraySequence
@@ -141,6 +142,15 @@ def test_what_was_planned_is_told_and_that_memory_cut_it():
         told.append(restorer.told)
     assert told[0] == "tiles of 4 frames of 104x96"
     assert told[1] == "tiles of 4 frames of 104x64, cut to fit the memory"
+
+
+def test_figures_do_not_depend_on_the_memory_that_is_free():
+    frames, limit = noise(4, 90, 100), 20e3 * 4 * 90 * 100
+    cutting = Cutting(max_memory=limit, memory=lambda t, h, w: 20e3 * t * h * w, as_asked=True)
+    with pytest.raises(MemoryLimitError, match=r"--tile 64 --tile-frames 4 would"):
+        list(Restorer(Network(CONFIGS["light"]), cutting).restore(frames))
+    asked = replace(cutting, tile=64)
+    assert len(list(Restorer(Network(CONFIGS["light"]), asked).restore(frames))) == 4
 
 
 def test_a_card_has_its_own_memory_and_the_sums_have_the_host_s():
