@@ -1,6 +1,7 @@
 """Small films of any kind, and what a film is made of, for tests."""
 
 from fractions import Fraction
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -56,11 +57,22 @@ def stored(av, frame, layout):
     return picture
 
 
+class Told(NamedTuple):
+    """What a stream says; PyAV 19 says nothing any more once the file is closed."""
+
+    time_base: Fraction
+    duration: int | None
+    sample_aspect_ratio: Fraction | None
+    codec: str
+
+
 def look_at(av, path):
-    """(pictures, stream) of a film, closed."""
+    """(pictures, `Told`) of a film."""
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
-        return list(container.decode(stream)), stream
+        codec = stream.codec_context.codec.canonical_name
+        told = Told(stream.time_base, stream.duration, stream.sample_aspect_ratio, codec)
+        return list(container.decode(stream)), told
 
 
 def planes_of(picture, dtype=np.uint8):
