@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 
 EXIT_NOT_DONE = 75  # of sysexits.h: try again
 _SAME_WISH_SECONDS = 2.0
-# MindSpore asks this process to end when its workers have; on a busy machine that takes a while.
-_SECONDS_TO_MISS_WORKERS = 30.0
 
 
 @click.command()
@@ -168,7 +166,7 @@ class _Signals:
 
     def __init__(self) -> None:
         self.first: int | None = None
-        self._came = 0.0
+        self._ignored_until = 0.0
         self._take()
 
     def __call__(self) -> bool:
@@ -183,11 +181,9 @@ class _Signals:
         # One wish can come several times: MindSpore, too, sends SIGTERM when its workers get one.
         if self.first is None:
             self.first = number
-            self._came = time.monotonic()
+            self._ignored_until = time.monotonic() + _SAME_WISH_SECONDS
             click.echo("\nends after this step, and saves; again: ends at once", err=True)
-            return
-        patience = _SAME_WISH_SECONDS if number == self.first else _SECONDS_TO_MISS_WORKERS
-        if time.monotonic() > self._came + patience:
+        elif time.monotonic() > self._ignored_until:
             _end_at_once(number)
 
 
