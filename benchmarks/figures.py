@@ -33,6 +33,10 @@ def _bench(name: str, *arguments: str) -> tuple[str, ...]:
     return (str(HERE / f"{name}.py"), *arguments)
 
 
+def _roofline(preset: str, what: str) -> tuple[str, ...]:
+    return _bench("bench_rvrt", "roofline", preset, "--what", what, "--way", "kernels")
+
+
 FIGURES = {
     "imresize": Figure("README, docs/imresize.md", _bench("bench_imresize")),
     "imresize_numpy": Figure("docs/imresize.md", _bench("bench_imresize", "--backend", "numpy")),
@@ -44,22 +48,10 @@ FIGURES = {
     "makers": Figure("docs/degradations.md", ("-m", "tests.oracles.makers")),
     "feed": Figure("docs/data.md", _bench("bench_feed")),
     "metrics": Figure("docs/evaluation.md", _bench("metrics_elsewhere")),
-    "rvrt_forward": Figure(
-        "README, docs/performance.md",
-        _bench("bench_rvrt", "roofline", "rvrt", "--what", "forward", "--way", "kernels"),
-    ),
-    "rvrt_step": Figure(
-        "docs/performance.md",
-        _bench("bench_rvrt", "roofline", "rvrt", "--what", "step", "--way", "kernels"),
-    ),
-    "light_forward": Figure(
-        "docs/performance.md",
-        _bench("bench_rvrt", "roofline", "rvrt-light", "--what", "forward", "--way", "kernels"),
-    ),
-    "light_step": Figure(
-        "docs/performance.md",
-        _bench("bench_rvrt", "roofline", "rvrt-light", "--what", "step", "--way", "kernels"),
-    ),
+    "rvrt_forward": Figure("README, docs/performance.md", _roofline("rvrt", "forward")),
+    "rvrt_step": Figure("docs/performance.md", _roofline("rvrt", "step")),
+    "light_forward": Figure("docs/performance.md", _roofline("rvrt-light", "forward")),
+    "light_step": Figure("docs/performance.md", _roofline("rvrt-light", "step")),
     "restore": Figure(
         "docs/restoring.md, docs/pretrained.md",
         _bench("bench_restore", "rvrt-small", "160x120", "60"),

@@ -159,12 +159,14 @@ def main(source: Path, target: Path, weights: Path | None, **given: Any) -> None
 
 def _restored(job: Any, network: Any, given: dict[str, Any], one_of_many: bool) -> bool:
     """Whether a job was done; what went wrong with one of many is said, and the next one begins."""
+    from rvrt.restoration.memory import memory_limits
     from rvrt.restoration.preview import preview
     from rvrt.restoration.restore import restore
     from rvrt.restoration.restorer import Cutting, Restorer
     from vimeo_tools.errors import VimeoToolsError
 
-    limit, host = _limits(given["max_memory"], given["target_device"])
+    asked = given["max_memory"]
+    limit, host = memory_limits(given["target_device"], asked and asked * 2**30)
     cutting = Cutting(
         tile=given["tile"],
         tile_frames=given["tile_frames"],
@@ -189,15 +191,6 @@ def _restored(job: Any, network: Any, given: dict[str, Any], one_of_many: bool) 
         click.echo(f"Error: {error}", err=True)
         return False
     return True
-
-
-def _limits(gib: float | None, target: str) -> tuple[float, float | None]:
-    """`Cutting`'s max_memory and host_memory: as was asked for, or by what is free."""
-    from rvrt.restoration.memory import memory_limits
-
-    if gib is None:
-        return memory_limits(target)
-    return gib * 2**30, None if target == "CPU" else memory_limits(target)[1]
 
 
 def _default_weights() -> Path:

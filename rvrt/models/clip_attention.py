@@ -92,9 +92,9 @@ def plan_same(rows: int) -> Table:
     return np.zeros(rows, np.int32)
 
 
-_queries, _queries_back = as_tables(plan_queries)
-_keys, _keys_back = as_tables(plan_keys)
-_merge, _merge_back = as_tables(plan_merge)
+_queries = as_tables(plan_queries)
+_keys = as_tables(plan_keys)
+_merge = as_tables(plan_merge)
 _mask = as_constant(plan_mask)
 _same = as_constant(plan_same)
 
@@ -132,17 +132,15 @@ class ClipAttention(nn.Cell):
         if self.kernels and tensors.wanted():
             return self._by_kernels(q_PC, k_PC, v_PC, shape_BHW)
         frames = (2 * shape_BHW[0], shape_BHW[1], shape_BHW[2])
-        rows, key = q_PC.shape[0] * self.heads, (*frames, self.window, self.heads)
-        back = _queries_back(rows, *frames, self.heads)
-        q = self._tiles(self.proj_q(q_PC) * self.scale, _queries(*frames, self.heads), back)
-        keys, back = _keys(*key), _keys_back(rows, *key)
-        k, v = (self._tiles(x, keys, back) for x in (self.proj_k(k_PC), self.proj_v(v_PC)))
+        rows = q_PC.shape[0] * self.heads
+        q = self._tiles(self.proj_q(q_PC) * self.scale, _queries(rows, *frames, self.heads))
+        keys = _keys(rows, *frames, self.window, self.heads)
+        k, v = self._tiles(self.proj_k(k_PC), keys), self._tiles(self.proj_v(v_PC), keys)
         score = ops.cast(self.scores(q, k), self.proj[0].weight.dtype)
         score = score + gather_rows(_mask(self.window), _same(score.shape[0]))
         out = self.mix(ops.cast(ops.softmax(score, -1), q.dtype), v)
         out = out.reshape(-1, out.shape[2])
-        back = _merge_back(out.shape[0], *frames, self.heads)
-        out = self.from_tiles(out, _merge(*frames, self.heads), back)
+        out = self.from_tiles(out, *_merge(out.shape[0], *frames, self.heads))
         aligned = self.proj(out.reshape(-1, self.inner))
         return aligned + self.mlp(aligned)
 
@@ -154,6 +152,6 @@ class ClipAttention(nn.Cell):
         out = calls.neighbours(q, k, v, shape_BHW, self.heads, self.window)
         return tensors.tensor(self.mlp[0].by_kernels(self.proj[0].by_kernels(out)))
 
-    def _tiles(self, x_PC: Tensor, table: Tensor, back: Tensor) -> Tensor:
+    def _tiles(self, x_PC: Tensor, tables: tuple[Tensor, Tensor]) -> Tensor:
         """Head-sized rows of the tiles: (S*h, Q or N, D)."""
-        return self.to_tiles(x_PC.reshape(-1, self.inner // self.heads), table, back)
+        return self.to_tiles(x_PC.reshape(-1, self.inner // self.heads), *tables)

@@ -81,7 +81,7 @@ def plan_flow_steps(batch: int, frames: int, backward: bool, lag: int) -> Table:
     return (np.arange(batch) * (frames - 1) + t[:, None]).reshape(-1).astype(np.int32)
 
 
-_flow_steps, _flow_steps_back = as_tables(plan_flow_steps)
+_flow_steps = as_tables(plan_flow_steps)
 _take = Move()
 
 
@@ -101,10 +101,10 @@ def compose_flows(
     steps = frames // 2 - 1
     if steps == 0:
         return []
-    count, key = batch * (frames - 1), (batch, frames, backward)
+    count = batch * (frames - 1)
     maps = flow_R2.reshape(count, -1)
     n01, n12, n23 = (
-        _take(maps, _flow_steps(*key, lag), _flow_steps_back(count, *key, lag)).reshape(-1, 2)
+        _take(maps, *_flow_steps(count, batch, frames, backward, lag)).reshape(-1, 2)
         for lag in range(3)
     )
     size = (steps * batch, h, w)

@@ -80,13 +80,18 @@ def plan_back(table: Table, rows: int) -> Table:
     return back[:, 0] if back.shape[1] == 1 else back
 
 
-def as_tables(plan: Callable[..., Table]) -> tuple[Callable[..., Tensor], Callable[..., Tensor]]:
-    """The table of a plan, and the one back for a `Move`, called with the number of rows first."""
+def as_tables(plan: Callable[..., Table]) -> Callable[..., tuple[Tensor, Tensor]]:
+    """The table of a plan and the one back, for a `Move`; called with the number of rows first."""
 
-    def back(rows: int, *key: Any) -> Table:
+    def plan_back_of(rows: int, *key: Any) -> Table:
         return plan_back(plan(*key), rows)
 
-    return as_constant(plan), as_constant(back)
+    table, back = as_constant(plan), as_constant(plan_back_of)
+
+    def tables(rows: int, *key: Any) -> tuple[Tensor, Tensor]:
+        return table(*key), back(rows, *key)
+
+    return tables
 
 
 def move_back(grad: Tensor, back: Tensor, padded: bool = False) -> Tensor:
@@ -180,7 +185,7 @@ def plan_flip(clips: int) -> Table:
     return np.arange(2 * clips).reshape(clips, 2)[:, ::-1].reshape(-1).astype(np.int32)
 
 
-_flip, _flip_back = as_tables(plan_flip)
+_flip = as_tables(plan_flip)
 _swap = Move()
 
 
@@ -188,4 +193,4 @@ def flip_clips(x_RC: Tensor, clips: int) -> Tensor:
     """Swap the two frames of each of `clips` clips."""
     rows, channels = x_RC.shape
     frames = x_RC.reshape(2 * clips, rows // (2 * clips) * channels)
-    return _swap(frames, _flip(clips), _flip_back(2 * clips, clips)).reshape(rows, channels)
+    return _swap(frames, *_flip(2 * clips, clips)).reshape(rows, channels)

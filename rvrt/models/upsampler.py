@@ -27,8 +27,8 @@ def plan_shuffle_rows(n: int, h: int, w: int) -> Table:
     return order.transpose(0, 1, 3, 2).reshape(-1).astype(np.int32)
 
 
-_channels, _channels_back = as_tables(plan_shuffle_channels)
-_half_rows, _half_rows_back = as_tables(plan_shuffle_rows)
+_channels = as_tables(plan_shuffle_channels)
+_half_rows = as_tables(plan_shuffle_rows)
 
 
 class ShuffleConv(Conv):
@@ -46,12 +46,11 @@ class ShuffleConv(Conv):
         """(N*H*W, C) -> (N*2H*2W, C)."""
         if self.kernels and tensors.wanted():
             return tensors.tensor(self._by_kernels(tensors.array(x_RC), shape_NHW))
-        order, back = _channels(self.dim), _channels_back(self.outputs, self.dim)
-        weight = self.move(self.weight.reshape(self.outputs, -1), order, back)
-        out = self.convolve(x_RC, weight, self.move(self.bias, order, back), shape_NHW)
+        order = _channels(self.outputs, self.dim)
+        weight = self.move(self.weight.reshape(self.outputs, -1), *order)
+        out = self.convolve(x_RC, weight, self.move(self.bias, *order), shape_NHW)
         halves = out.reshape(-1, 2 * self.dim)
-        back = _half_rows_back(halves.shape[0], *shape_NHW)
-        return self.move(halves, _half_rows(*shape_NHW), back).reshape(-1, self.dim)
+        return self.move(halves, *_half_rows(halves.shape[0], *shape_NHW)).reshape(-1, self.dim)
 
     def _by_kernels(self, x_RC: calls.Array, shape_NHW: Shape) -> calls.Array:
         order = plan_shuffle_channels(self.dim)

@@ -169,10 +169,10 @@ def plan_query_scale(dim: int, scale: float) -> Reals:
 
 _query_scale = as_constant(plan_query_scale)
 _split, _split_back = as_constant(plan_split), as_constant(plan_split_back)
-_merge, _merge_back = as_tables(plan_merge)
+_merge = as_tables(plan_merge)
 _kinds = as_constant(plan_kinds)
 _masks = as_constant(plan_masks)
-_bias_index, _bias_index_back = as_tables(plan_bias_index)
+_bias_index = as_tables(plan_bias_index)
 
 
 class _SpreadBiases(nn.Cell):
@@ -238,7 +238,7 @@ class WindowAttention(nn.Cell):
         q, k, v = self.split(heads_RD, *tables, _split_back(*key))
         out = self._fused(q, k, v, shape_BTHW) if self.fused else self._plain(q, k, v, shape_BTHW)
         out = out.reshape(-1, heads_RD.shape[1])
-        rows = self.merge(out, _merge(*key), _merge_back(out.shape[0], *key))
+        rows = self.merge(out, *_merge(out.shape[0], *key))
         if self.fused:
             rows = rows[:, :, : self.dim // self.heads]
         return self.proj(rows.reshape(-1, self.dim))
@@ -292,6 +292,6 @@ class WindowAttention(nn.Cell):
 
     def _positions(self, size: Window) -> Tensor:
         """Position bias of all pairs: (h, N, N)."""
-        table, key = self.relative_position_bias_table, (self.window, size)
-        back = _bias_index_back(table.shape[0], *key)
-        return ops.transpose(self.look_up(table, _bias_index(*key), back), (2, 0, 1))
+        table = self.relative_position_bias_table
+        index = _bias_index(table.shape[0], self.window, size)
+        return ops.transpose(self.look_up(table, *index), (2, 0, 1))

@@ -53,17 +53,18 @@ _CARD = Needs(1.5 * 2**30, 280e3, 13e3, 32e3)
 _CARD_LIGHT = Needs(1.5 * 2**30, 80e3, 13e3, 32e3)
 
 
-def memory_limits(target: str) -> tuple[float, float | None]:
+def memory_limits(target: str, asked: float | None = None) -> tuple[float, float | None]:
     """Bytes that the network may take, and beside a card what the process may; see `Cutting`.
 
-    Three quarters of what is free: on a host for the system and other programs, on a card for what
-    libraries take and pools leave between blocks.
+    The first as asked for; else three quarters of what is free: on a host for the system and other
+    programs, on a card for what libraries take and pools leave between blocks.
 
     Raises:
         MemoryLimitError: the system does not say how much is free.
     """
-    host = _SHARE_OF_FREE * _free_host_memory()
-    return (host, None) if target == "CPU" else (_SHARE_OF_FREE * device.memory(), host)
+    if target == "CPU":
+        return asked or _SHARE_OF_FREE * _free_host_memory(), None
+    return asked or _SHARE_OF_FREE * device.memory(), _SHARE_OF_FREE * _free_host_memory()
 
 
 def _free_host_memory() -> int:

@@ -11,6 +11,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from functools import cache
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -48,13 +49,12 @@ class _Watch(MetaPathFinder):
         return spec
 
 
+@cache
 def watch() -> None:
     """Settle what MindSpore and oneDNN read once; warn where a GPU is lost as it is too late."""
     # The newest instruction set that oneDNN may use. On newer processors it otherwise falls back to
     # slow reference kernels for convolutions; these networks have none and gain from AVX-512.
     os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX512_CORE")
-    if any(isinstance(finder, _Watch) for finder in sys.meta_path):
-        return
     if _MINDSPORE not in sys.modules:
         sys.meta_path.insert(0, _Watch())
     elif came_too_late():

@@ -10,16 +10,15 @@ import time
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from mindspore import Tensor
 
-from rvrt.cli.evaluate import main
 from rvrt.config.network import MODEL_PRESETS
 from rvrt.evaluation.metrics import measure
 from rvrt.models import build_network
 from rvrt.restoration.pictures import save_picture
 from rvrt.weights.checkpoint import Record, load_network, save_weights
 from tests.oracles.makers import textured
+from tests.rvrt.cli.evaluating import rvrt_eval
 from tests.rvrt.conftest import ROOT, randomise
 from vimeo_tools import degrade, downscale, imresize
 from vimeo_tools.data.pictures import read_picture
@@ -28,12 +27,6 @@ from vimeo_tools.preparation.synthetic import synthesize
 
 BASELINE = ("--weights", "none", "--baseline", "bicubic")
 COMMAND = "from rvrt.cli.evaluate import main; main(prog_name='rvrt-eval')"
-
-
-def rvrt_eval(*arguments):
-    done = CliRunner().invoke(main, list(map(str, arguments)))
-    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
-    return done
 
 
 def command_line(*arguments, code=COMMAND):

@@ -5,18 +5,11 @@ import shutil
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
-from rvrt.cli.evaluate import main
 from rvrt.restoration.pictures import save_picture
+from tests.rvrt.cli.evaluating import rvrt_eval
 from vimeo_tools.data.png import FrameSize
 from vimeo_tools.preparation.synthetic import synthesize
-
-
-def rvrt_eval(*arguments):
-    done = CliRunner().invoke(main, list(map(str, arguments)))
-    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
-    return done
 
 
 def means(folder):
