@@ -76,7 +76,7 @@ def test_every_way_of_running_gives_the_same(models, preset, how):
     assert np.abs(other(x).asnumpy() - models[preset](x).asnumpy()).max() < 5e-6
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", [pytest.param(PRESETS[0], marks=pytest.mark.slow), *PRESETS[1:]])
 def test_half_precision_is_close_and_gives_float32(models, preset):
     x = clip(4, 34, 37)
     half = build_network(MODEL_PRESETS[preset], Execution(dtype="float16"))
@@ -176,14 +176,17 @@ OTHERS = [
         gelu="tanh",
         layer_norm_eps=1e-7,
     ),
-    RVRTConfig(
-        embed_dim=8,
-        num_heads=(2, 2, 2),
-        attention_heads=1,
-        deformable_groups=4,
-        relative_position=False,
-        attention_window=(1, 3),
-        offset_dim=6,
+    pytest.param(
+        RVRTConfig(
+            embed_dim=8,
+            num_heads=(2, 2, 2),
+            attention_heads=1,
+            deformable_groups=4,
+            relative_position=False,
+            attention_window=(1, 3),
+            offset_dim=6,
+        ),
+        marks=pytest.mark.slow,
     ),
     RVRTLightConfig(embed_dim=8, num_heads=(1, 2, 4), attention_heads=2, upscale=8),
 ]

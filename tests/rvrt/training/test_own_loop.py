@@ -4,6 +4,8 @@ import re
 import subprocess
 import sys
 
+import pytest
+
 from rvrt.config.network import MODEL_PRESETS
 from rvrt.weights.checkpoint import load_network
 from tests.rvrt.conftest import ROOT
@@ -19,6 +21,7 @@ def test_the_page_shows_few_lines():
     assert len([line for line in shown().splitlines() if line.strip()]) <= 25
 
 
+@pytest.mark.slow
 def test_the_loop_of_the_page_trains(septuplets):
     run = subprocess.run(
         [sys.executable, "-c", shown()],
